@@ -1,0 +1,6 @@
+"""``python -m radpath`` is the same as ``radpath``."""
+
+from radpath.cli.main import run
+
+if __name__ == "__main__":
+    run()

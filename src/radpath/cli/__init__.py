@@ -1,0 +1,1 @@
+"""Arguments become one recipe call; errors become one line."""

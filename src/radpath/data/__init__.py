@@ -1,0 +1,1 @@
+"""A folder becomes batches: scan, labels, verification, split, audit, pixels, preparation, buckets, batches."""

@@ -1,0 +1,1 @@
+"""Predictions become numbers. NumPy only: nothing here needs PyTorch or the images."""

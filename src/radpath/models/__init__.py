@@ -1,0 +1,1 @@
+"""A batch becomes features and logits: backbones, masks, heads, freezing, weights."""

@@ -1,0 +1,1 @@
+"""Whole runs, each of which reads like a table of contents."""

@@ -1,0 +1,1 @@
+"""A model learns: losses, schedules, the loop, checkpoints, prediction."""
