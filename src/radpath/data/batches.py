@@ -1,0 +1,157 @@
+"""Prepared images become padded batches, the same way in training, validation, test and prediction.
+
+In: a ``PixelStore`` and labels. Out: ``Batch``es: images in the top left corner of a common canvas, zeros elsewhere,
+and each image's own size, from which the model knows what is padding.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from radpath.data.augmentation import AugmentationSettings, augment
+from radpath.data.buckets import size_buckets
+from radpath.data.preparation import Pixels, PixelSettings, PixelStore
+from radpath.seeding import generator_for
+from radpath.settings import Settings
+
+CANVAS_STEP_PX: Final = 32
+"""Sides of a native-size canvas are multiples of this: the total stride of the usual backbones."""
+
+UNLABELLED: Final = -1
+
+
+class BatchSettings(Settings):
+    """How many images are seen at once."""
+
+    size: int = Field(default=32, ge=1)
+    """Images in a batch."""
+    max_megapixels: float = Field(default=16.0, gt=0)
+    """A batch of native sizes holds fewer images where its canvas would exceed this, in millions of pixels."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Some images on one canvas."""
+
+    images: Float[Tensor, "batch channels height width"]
+    """In 0..1, zero outside each image's valid area."""
+    heights_px: Int[Tensor, " batch"]
+    widths_px: Int[Tensor, " batch"]
+    labels: Int[Tensor, " batch"]
+    """Positions in the list of classes; ``UNLABELLED`` where there is none."""
+    positions: Int[np.ndarray, " batch"]
+    """Which images of the source these are."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageSource:
+    """Some images of a store with their labels: one side of a split."""
+
+    store: PixelStore
+    rows: Int[np.ndarray, " images"]
+    """Places in the store."""
+    labels: Int[np.ndarray, " images"]
+    pixels: PixelSettings
+    batches: BatchSettings
+    smallest_canvas_px: int = CANVAS_STEP_PX
+    """The smallest side that the network can work on."""
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.rows)
+
+    @property
+    def heights_px(self) -> Int[np.ndarray, " images"]:
+        """Heights of the prepared images."""
+        return self.store.heights_px[self.rows]
+
+    @property
+    def widths_px(self) -> Int[np.ndarray, " images"]:
+        """Widths of the prepared images."""
+        return self.store.widths_px[self.rows]
+
+    def in_order(self) -> list[Int[np.ndarray, " batch"]]:
+        """Return the batches for evaluation: always the same, each image once."""
+        return self._cut(None)
+
+    def shuffled(self, *, seed: int, epoch: int) -> list[Int[np.ndarray, " batch"]]:
+        """Return the batches for one epoch of training: others in every epoch, the same for a seed."""
+        return self._cut(generator_for(seed, "batches", epoch))
+
+    def _cut(self, rng: np.random.Generator | None) -> list[Int[np.ndarray, " batch"]]:
+        if self.pixels.size == "native":
+            return size_buckets(
+                self.heights_px,
+                self.widths_px,
+                batch_size=self.batches.size,
+                max_batch_pixels=round(self.batches.max_megapixels * 1e6),
+                rng=rng,
+            )
+        ones = np.ones(len(self), dtype=np.int64)  # all canvases are alike: only the shuffling matters
+        order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
+        cut = size_buckets(ones, ones, batch_size=self.batches.size, max_batch_pixels=len(self) + 1, rng=rng)
+        return [order[batch] for batch in cut]
+
+    def assemble(self, positions: Int[np.ndarray, " batch"]) -> Batch:
+        """Return the images at ``positions`` as they are."""
+        return self._on_canvas([self.store.image(int(self.rows[p])) for p in positions], positions)
+
+    def assemble_augmented(
+        self, positions: Int[np.ndarray, " batch"], settings: AugmentationSettings, *, seed: int, epoch: int
+    ) -> Batch:
+        """Return the images at ``positions`` changed at random; what is drawn depends on seed, epoch and image only."""
+        images = [
+            augment(
+                self.store.image(int(self.rows[p])), settings, rng=generator_for(seed, "augment", epoch, int(p))
+            )
+            for p in positions
+        ]
+        return self._on_canvas(images, positions)
+
+    def _on_canvas(self, images: list[Pixels], positions: Int[np.ndarray, " batch"]) -> Batch:
+        heights = np.array([image.shape[0] for image in images])
+        widths = np.array([image.shape[1] for image in images])
+        height, width = self._canvas(int(heights.max()), int(widths.max()))
+        # Channels last in memory, as the images are and as convolutions like it.
+        canvas = np.zeros((len(images), height, width, self.store.channels), dtype=np.uint8)
+        for place, image in enumerate(images):
+            canvas[place, : image.shape[0], : image.shape[1]] = image
+        return Batch(
+            images=torch.from_numpy(canvas).permute(0, 3, 1, 2).float().div_(255),
+            heights_px=torch.from_numpy(heights),
+            widths_px=torch.from_numpy(widths),
+            labels=torch.from_numpy(self.labels[positions]),
+            positions=positions,
+        )
+
+    def _canvas(self, height_px: int, width_px: int) -> tuple[int, int]:
+        if self.pixels.size == "fixed":
+            return self.pixels.size_px, self.pixels.size_px
+        smallest = self.smallest_canvas_px
+        return max(smallest, _next_step(height_px)), max(smallest, _next_step(width_px))
+
+    def padded_share(self) -> float:
+        """Return which share of the pixels that the network sees in evaluation is padding, in 0..1."""
+        filled = int((self.heights_px * self.widths_px).sum())
+        canvases = [
+            len(batch) * math.prod(self._canvas(int(self.heights_px[batch].max()), int(self.widths_px[batch].max())))
+            for batch in self.in_order()
+        ]
+        return 1 - filled / sum(canvases) if canvases else 0.0
+
+
+def _next_step(side_px: int) -> int:
+    return -(-side_px // CANVAS_STEP_PX) * CANVAS_STEP_PX
+
+
+def batches_in_order(source: ImageSource) -> Iterator[Batch]:
+    """Yield every image once, in the order of evaluation."""
+    for positions in source.in_order():
+        yield source.assemble(positions)

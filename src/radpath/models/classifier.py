@@ -1,0 +1,99 @@
+"""Backbone, dropout and a linear head: from pixels in 0..1 to logits, with freezing that freezes.
+
+In: a padded batch. Out: logits; the softmax stands once, in ``training.prediction``. The normalisation of the
+pixels is a part of the model, so that every user of a saved model applies the same one.
+"""
+
+import hashlib
+from typing import Literal, final
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor, nn
+
+from radpath.models.backbones import Backbone, BackboneSettings, build_backbone
+
+
+class ModelSettings(BackboneSettings):
+    """The network that is trained."""
+
+    freeze: Literal["all", "none"] = "none"
+    """all: the backbone keeps its weights and BatchNorm statistics, only the head learns; none: everything learns."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Share of features that are zeroed in front of the head while training."""
+
+
+@final
+class Classifier(nn.Module):
+    """A backbone with global pooling, dropout and a linear head."""
+
+    def __init__(self, backbone: Backbone, *, num_classes: int, freeze: Literal["all", "none"], dropout: float) -> None:
+        """Put a new head, with zero bias, on a backbone."""
+        super().__init__()
+        self.backbone = backbone
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(backbone.num_features, num_classes)
+        nn.init.zeros_(self.head.bias)
+        self.freeze = freeze
+        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1), persistent=False)
+        if freeze == "all":
+            backbone.requires_grad_(requires_grad=False)
+        self.train(mode=True)
+
+    def train(self, mode: bool = True) -> "Classifier":  # noqa: FBT001, FBT002 - PyTorch's signature
+        """Set training mode; a frozen backbone stays in evaluation mode, or its BatchNorm statistics would drift."""
+        super().train(mode)
+        if self.freeze == "all":
+            self.backbone.eval()
+        return self
+
+    def features(
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        heights_px: Int[Tensor, " batch"],
+        widths_px: Int[Tensor, " batch"],
+    ) -> Float[Tensor, "batch features"]:
+        """Return the backbone's features of images in 0..1; grey images are repeated to three channels."""
+        normal = (images.expand(-1, 3, -1, -1) - self.mean) / self.std
+        normal = normal.contiguous(memory_format=torch.channels_last)
+        features: Tensor = self.backbone(normal, heights_px, widths_px)
+        return features
+
+    def forward(
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        heights_px: Int[Tensor, " batch"],
+        widths_px: Int[Tensor, " batch"],
+    ) -> Float[Tensor, "batch classes"]:
+        """Return logits."""
+        logits: Tensor = self.head(self.dropout(self.features(images, heights_px, widths_px)))
+        return logits
+
+    def frozen_checksum(self) -> str:
+        """Return a digest of every weight and buffer that must not change while training; empty where none is frozen."""
+        return checksum(self.backbone) if self.freeze == "all" else ""
+
+
+def build_classifier(settings: ModelSettings, *, num_classes: int, seed: int) -> Classifier:
+    """Build the network; the head's first weights follow the seed.
+
+    Raises:
+        SettingsError: the backbone's name or the choice of weights is wrong.
+        WeightsError: the weights are missing or do not fit.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Classifier(
+            build_backbone(settings), num_classes=num_classes, freeze=settings.freeze, dropout=settings.dropout
+        )
+
+
+def checksum(module: nn.Module) -> str:
+    """Return the BLAKE2b digest of all parameters and buffers, in the order of their names."""
+    hasher = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(module.state_dict().items()):
+        hasher.update(name.encode())
+        hasher.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return hasher.hexdigest()
