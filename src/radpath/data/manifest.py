@@ -7,7 +7,7 @@ never deleted: it is excluded, with a reason, and stays in the table.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
 import polars as pl
 
@@ -65,7 +65,7 @@ class Manifest:
     findings: tuple[Finding, ...] = ()
 
     @classmethod
-    def from_rows(cls, images: Path, rows: Sequence[Mapping[str, object]]) -> Self:
+    def from_rows(cls, images: Path, rows: Sequence[Mapping[str, object]]) -> "Manifest":
         """Build a manifest from rows that may leave out columns; extra columns are kept as text.
 
         Raises:
@@ -92,7 +92,7 @@ class Manifest:
         """The rows that do not take part, each with its reason."""
         return self.table.filter(pl.col("status") == "excluded")
 
-    def exclude(self, details: Mapping[str, str], *, reason: str) -> Self:
+    def exclude(self, details: Mapping[str, str], *, reason: str) -> "Manifest":
         """Exclude the records that are keys of ``details``; a record excluded earlier keeps its first reason."""
         chosen = pl.col("record_id").is_in(list(details)) & (pl.col("status") == "kept")
         sentence = pl.col("record_id").replace_strict(dict(details), default=None, return_dtype=pl.String)
@@ -104,11 +104,11 @@ class Manifest:
             )
         )
 
-    def replace(self, table: pl.DataFrame) -> Self:
+    def replace(self, table: pl.DataFrame) -> "Manifest":
         """Return the same manifest with another table."""
         return dataclasses.replace(self, table=table)
 
-    def note(self, *findings: Finding) -> Self:
+    def note(self, *findings: Finding) -> "Manifest":
         """Return the manifest with findings added; those that count nothing are left out."""
         return dataclasses.replace(self, findings=(*self.findings, *(f for f in findings if f.count)))
 
@@ -126,7 +126,7 @@ class Manifest:
             self.table.write_parquet(unfinished)
 
     @classmethod
-    def read(cls, path: Path, *, images: Path) -> Self:
+    def read(cls, path: Path, *, images: Path) -> "Manifest":
         """Read a table that ``write`` wrote.
 
         Raises:
