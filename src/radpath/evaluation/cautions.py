@@ -1,0 +1,82 @@
+"""Sentences that a reader of the results must not miss.
+
+In: the numbers of the sides. Out: warnings, each one line that names the side. Nothing here changes a number.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from radpath.evaluation.estimates import SideEvaluation, find
+from radpath.evaluation.intervals import width_note
+from radpath.evaluation.thresholds import Threshold, ThresholdRule
+from radpath.records import Side
+
+FEWEST_IMAGES_FOR_A_THRESHOLD: Final = 10
+"""Images of each class on the validation side below which the threshold is called uncertain."""
+
+FEWEST_CASES_FOR_AN_INTERVAL: Final = 30
+"""Cases of each class below which percentile intervals are known to be too narrow."""
+
+
+def side_cautions(numbers: SideEvaluation, *, positive_class: str | None, confidence: float) -> Iterator[str]:
+    """Yield what is wrong with the predictions of one side, or with what can be said about it."""
+    side = numbers.side
+    if numbers.collapsed_to is not None:
+        yield f"{side}: every image was decided for '{numbers.collapsed_to}'; the model does not tell classes apart"
+    if side == "train":
+        return
+    absent = [name for name, count in numbers.images_per_class.items() if count == 0]
+    if absent:
+        yield f"{side}: there are no images of {', '.join(absent)}; what needs them is left undefined"
+    accuracy, majority = numbers.find("accuracy"), find(numbers.baseline, "accuracy", None)
+    if accuracy and majority and accuracy.low is not None and accuracy.low <= (majority.value or 0):
+        yield (
+            f"{side}: the interval of the accuracy, {accuracy.low:.3f} to {accuracy.high:.3f}, does not lie above "
+            f"{majority.value:.3f}, which predicting the majority class everywhere gives"
+        )
+    area = numbers.find("roc_auc", positive_class)
+    if area and area.low is not None and area.low <= 0.5:
+        yield f"{side}: the interval of the ROC AUC starts at {area.low:.3f}; it may be no better than chance (0.5)"
+    fewest = min(numbers.cases_per_class.values())
+    if 0 < fewest < FEWEST_CASES_FOR_AN_INTERVAL:
+        yield f"{side}: {limit_note(numbers, confidence=confidence)} The bootstrap intervals are too narrow with so few"
+
+
+def limit_note(numbers: SideEvaluation, *, confidence: float) -> str:
+    """Say how well this side's number of cases can know an AUC; of several classes, that of the rarest.
+
+    A case with images of several classes counts in each, and all cases count as independent.
+    """
+    counts = numbers.cases_per_class
+    rarest = min(counts, key=lambda name: counts[name])
+    others = sum(count for name, count in counts.items() if name != rarest)
+    area = find(numbers.estimates, "roc_auc", rarest)
+    if area is None:
+        area = next(one for one in numbers.estimates if one.metric == "roc_auc")
+    # Hanley and McNeil's error is 0 for a perfect AUC, which would promise what no small test can know.
+    likely = 0.9 if area.value is None else min(max(area.value, 0.5), 0.99)
+    return width_note(counts[rarest], others, of_class=rarest, auc=likely, confidence=confidence)
+
+
+def threshold_cautions(threshold: Threshold, rule: ThresholdRule) -> Iterator[str]:
+    """Yield what is uncertain about a threshold that was chosen on validation just now."""
+    if rule == "half":
+        return
+    num_negative = threshold.num_images - threshold.num_positive
+    if threshold.rule == "half":
+        yield (
+            f"validation: no threshold on {threshold.num_positive} images of '{threshold.positive_class}' and "
+            f"{num_negative} others is better than chance; 0.5 is used"
+        )
+    elif min(threshold.num_positive, num_negative) < FEWEST_IMAGES_FOR_A_THRESHOLD:
+        yield (
+            f"validation: the threshold was chosen on {threshold.num_positive} images of "
+            f"'{threshold.positive_class}' and {num_negative} others; with so few it is uncertain"
+        )
+
+
+def label_cautions(num_unlabelled: Mapping[Side, int]) -> Iterator[str]:
+    """Yield which images no metric could use."""
+    for side, count in num_unlabelled.items():
+        if count:
+            yield f"{side}: {count:,} images without a label are left out of every number"

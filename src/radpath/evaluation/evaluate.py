@@ -1,0 +1,211 @@
+"""Predictions become an evaluation: the whole of ``metrics.json`` from ``predictions.csv`` alone.
+
+In: ``Predictions`` of one model and the settings. Out: an ``Evaluation``. The threshold is chosen on the validation
+side, or given, and is the same on every side; the test side's truth never touches it. Drawing is left to the report.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from pydantic import Field
+
+from radpath.errors import DataError, SettingsError
+from radpath.evaluation.cautions import label_cautions, side_cautions, threshold_cautions
+from radpath.evaluation.estimates import Estimate, Evaluation, SideEvaluation
+from radpath.evaluation.intervals import Interval, percentile_interval, resample_cases
+from radpath.evaluation.metrics import METRICS, Column, columns_of, values_under
+from radpath.evaluation.predictions import Predictions
+from radpath.evaluation.sample import Sample, take_sample
+from radpath.evaluation.thresholds import Threshold, ThresholdRule, choose_threshold
+from radpath.evaluation.undefined import number_or_none
+from radpath.records import SIDES, Side
+from radpath.seeding import generator_for
+from radpath.settings import Settings
+
+BASELINE_METRICS: Final = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "brier", "log_loss")
+
+
+class EvaluationSettings(Settings):
+    """How predictions are turned into decisions and numbers."""
+
+    positive_class: str | None = None
+    """The class that counts as positive where there are two; not set: the rarer one on the training side."""
+    threshold_rule: ThresholdRule = "youden"
+    """"youden" chooses the threshold with the highest sensitivity + specificity on validation; "half" uses 0.5."""
+    confidence: float = Field(default=0.95, ge=0.5, lt=1)
+    """Confidence of every interval, in [0.5, 1)."""
+    replicates: int = Field(default=2000, ge=100, le=100_000)
+    """Bootstrap resamples of the cases."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the resamples."""
+
+
+def evaluate(
+    predictions: Predictions, settings: EvaluationSettings, *, threshold: Threshold | None = None
+) -> Evaluation:
+    """Return every metric of every side that has labelled images.
+
+    Args:
+        predictions: of one model; images without a label are left out, and counted in a warning.
+        settings: the rules.
+        threshold: a frozen threshold to use unchanged, for example on new data; without it, one is chosen on the
+            validation side where there are two classes.
+
+    Raises:
+        DataError: no image has a label, or the threshold is for other classes.
+        SettingsError: the positive class is unknown, contradicts the threshold, or there are more than two classes.
+    """
+    if not any(predictions.truth):
+        raise DataError("no image has a label, so nothing can be evaluated; give the labels of these images")
+    positive_class = _positive_class(predictions, settings, threshold)
+    cautions = [*label_cautions(_count_unlabelled(predictions))]
+    frozen = threshold
+    if positive_class is not None and threshold is None:
+        frozen = _threshold_from_validation(predictions, positive_class, settings)
+        cautions += threshold_cautions(frozen, settings.threshold_rule)
+    samples = {
+        side: take_sample(predictions, side, positive_class=positive_class, threshold=frozen)
+        for side in SIDES
+        if side in predictions.sides
+    }
+    sides = {side: _evaluate_side(side, samples, settings) for side, sample in samples.items() if len(sample)}
+    if "train" not in sides:
+        cautions.append("train: there are no labelled images, so there is no majority class to compare with")
+    for numbers in sides.values():
+        cautions += side_cautions(numbers, positive_class=positive_class, confidence=settings.confidence)
+    return Evaluation(
+        classes=predictions.classes,
+        positive_class=positive_class,
+        threshold=frozen,
+        confidence=settings.confidence,
+        replicates=settings.replicates,
+        seed=settings.seed,
+        sides=sides,
+        warnings=tuple(cautions),
+    )
+
+
+def _positive_class(predictions: Predictions, settings: EvaluationSettings, threshold: Threshold | None) -> str | None:
+    """Return the class that counts as positive, or ``None`` with more than two classes."""
+    classes, wanted = predictions.classes, settings.positive_class
+    if wanted is not None and wanted not in classes:
+        raise SettingsError(f"evaluation.positive_class is '{wanted}'; the classes are {', '.join(classes)}")
+    if wanted is not None and len(classes) > 2:
+        raise SettingsError(
+            f"evaluation.positive_class is '{wanted}', but there are {len(classes)} classes; leave it out"
+        )
+    if threshold is not None:
+        if wanted not in {None, threshold.positive_class}:
+            raise SettingsError(
+                f"evaluation.positive_class is '{wanted}', but the threshold is for '{threshold.positive_class}'; "
+                "leave it out"
+            )
+        return threshold.positive_class
+    if len(classes) > 2:
+        return None
+    return wanted or _rarer_class(predictions)
+
+
+def _rarer_class(predictions: Predictions) -> str:
+    """Return the class with fewer training images (fewer images at all without any); of two equal, the second."""
+    known = [(truth, side) for truth, side in zip(predictions.truth, predictions.sides, strict=True) if truth]
+    counts = Counter(truth for truth, side in known if side == "train") or Counter(truth for truth, _ in known)
+    first, second = predictions.classes
+    return first if counts[first] < counts[second] else second
+
+
+def _count_unlabelled(predictions: Predictions) -> dict[Side, int]:
+    counts = Counter(side for side, truth in zip(predictions.sides, predictions.truth, strict=True) if truth is None)
+    return {side: counts[side] for side in SIDES}
+
+
+def _threshold_from_validation(
+    predictions: Predictions, positive_class: str, settings: EvaluationSettings
+) -> Threshold:
+    sample = take_sample(predictions, "validation", positive_class=positive_class, threshold=None)
+    column = predictions.classes.index(positive_class)
+    return choose_threshold(
+        sample.probabilities[:, column].copy(),
+        sample.truth == column,
+        positive_class=positive_class,
+        rule=settings.threshold_rule,
+    )
+
+
+def _evaluate_side(side: Side, samples: dict[Side, Sample], settings: EvaluationSettings) -> SideEvaluation:
+    sample = samples[side]
+    weights = np.ones((sample.num_cases, 1))
+    confusion = sample.confusion_under(weights)[0].astype(np.int64)
+    decided, present = (np.unique(classes) for classes in (sample.decisions, sample.truth))
+    collapsed = len(decided) == 1 and len(present) > 1
+    return SideEvaluation(
+        side=side,
+        num_images=len(sample),
+        num_cases=sample.num_cases,
+        images_per_class=sample.images_per_class(),
+        cases_per_class=sample.cases_per_class(),
+        estimates=tuple(_estimates(sample, side, settings)),
+        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+        collapsed_to=sample.classes[decided[0]] if collapsed else None,
+        baseline=tuple(_baseline(sample, samples.get("train"))),
+    )
+
+
+def _estimates(sample: Sample, side: Side, settings: EvaluationSettings) -> Iterator[Estimate]:
+    """Yield every metric with its interval; all of them see the same resamples."""
+    columns = columns_of(sample, METRICS)
+    values = values_under(sample, np.ones((sample.num_cases, 1)), METRICS)[0]
+    if sample.num_cases < 2:
+        alone = Interval(low=None, high=None, num_undefined=0, note="no interval: there is only one case")
+        yield from (_estimate(column, value, alone) for column, value in zip(columns, values, strict=True))
+        return
+    portions = resample_cases(
+        sample.num_cases,
+        num_images=len(sample),
+        replicates=settings.replicates,
+        generator=generator_for(settings.seed, "bootstrap", side),
+    )
+    resampled = np.concatenate([values_under(sample, weights, METRICS) for weights in portions])
+    for column, value, spread in zip(columns, values, resampled.T, strict=True):
+        interval = percentile_interval(
+            spread.copy(), confidence=settings.confidence, undefined_when=METRICS[column.metric].undefined_when
+        )
+        yield _estimate(column, value, interval)
+
+
+def _estimate(column: Column, value: float, interval: Interval) -> Estimate:
+    """Join a value and its interval; an undefined value has no interval, whatever its resamples say."""
+    number = number_or_none(value)
+    if number is None:
+        note = f"undefined: {METRICS[column.metric].undefined_when}"
+        return Estimate(metric=column.metric, of_class=column.of_class, value=None, low=None, high=None, note=note)
+    return Estimate(
+        metric=column.metric,
+        of_class=column.of_class,
+        value=number,
+        low=interval.low,
+        high=interval.high,
+        note=interval.note,
+    )
+
+
+def _baseline(sample: Sample, train: Sample | None) -> Iterator[Estimate]:
+    """Yield what the class shares of the training side, and decisions for its majority class, would give."""
+    if train is None or len(train) == 0:
+        return
+    shares = np.bincount(train.truth, minlength=len(train.classes)) / len(train)
+    ignorant = Sample(
+        classes=sample.classes,
+        positive=sample.positive,
+        truth=sample.truth,
+        decisions=np.full(len(sample), shares.argmax()),
+        probabilities=np.tile(shares, (len(sample), 1)),
+        case_of=sample.case_of,
+        num_cases=sample.num_cases,
+    )
+    values = values_under(ignorant, np.ones((sample.num_cases, 1)), BASELINE_METRICS)[0]
+    no_interval = Interval(low=None, high=None, num_undefined=0, note=None)
+    columns = columns_of(ignorant, BASELINE_METRICS)
+    yield from (_estimate(column, value, no_interval) for column, value in zip(columns, values, strict=True))

@@ -1,0 +1,127 @@
+import dataclasses
+
+import pytest
+
+from radpath.evaluation.cautions import label_cautions, limit_note, side_cautions, threshold_cautions
+from radpath.evaluation.estimates import Estimate, SideEvaluation
+from radpath.evaluation.thresholds import Threshold
+from radpath.records import Side
+
+
+def estimate(metric: str, value: float | None, low: float | None, of_class: str | None = None) -> Estimate:
+    high = None if low is None else 0.95
+    return Estimate(metric=metric, of_class=of_class, value=value, low=low, high=high, note=None)
+
+
+GOOD = SideEvaluation(
+    side="test",
+    num_images=200,
+    num_cases=90,
+    images_per_class={"benign": 150, "malignant": 50},
+    cases_per_class={"benign": 60, "malignant": 40},
+    estimates=(estimate("roc_auc", 0.9, 0.85, "malignant"), estimate("accuracy", 0.88, 0.8)),
+    confusion=((140, 10), (14, 36)),
+    collapsed_to=None,
+    baseline=(estimate("accuracy", 0.75, None),),
+)
+THRESHOLD = Threshold(
+    positive_class="malignant",
+    value=0.4,
+    rule="youden",
+    fitted_on="validation",
+    num_images=80,
+    num_positive=30,
+    sensitivity=0.9,
+    specificity=0.8,
+)
+
+
+def sentences(**changes: object) -> list[str]:
+    numbers = dataclasses.replace(GOOD, **changes)  # type: ignore[arg-type] # each test changes a field of its own
+    return list(side_cautions(numbers, positive_class="malignant", confidence=0.95))
+
+
+def test_good_numbers_need_no_caution() -> None:
+    assert sentences() == []
+    assert list(threshold_cautions(THRESHOLD, "youden")) == []
+
+
+def test_decisions_for_one_class_only_are_said_on_every_side() -> None:
+    side: Side
+    for side in ("train", "test"):
+        assert sentences(side=side, collapsed_to="benign")[0] == (
+            f"{side}: every image was decided for 'benign'; the model does not tell classes apart"
+        )
+
+
+def test_an_accuracy_that_guessing_may_reach_is_said() -> None:
+    assert sentences(estimates=(estimate("roc_auc", 0.9, 0.8, "malignant"), estimate("accuracy", 0.8, 0.7))) == [
+        (
+            "test: the interval of the accuracy, 0.700 to 0.950, does not lie above 0.750, "
+            "which predicting the majority class everywhere gives"
+        )
+    ]
+
+
+def test_an_area_that_may_be_chance_is_said() -> None:
+    assert sentences(estimates=(estimate("roc_auc", 0.6, 0.45, "malignant"),)) == [
+        "test: the interval of the ROC AUC starts at 0.450; it may be no better than chance (0.5)"
+    ]
+
+
+def test_few_cases_are_said_with_what_they_can_know() -> None:
+    (sentence,) = sentences(cases_per_class={"benign": 60, "malignant": 12})
+    assert sentence.startswith("test: With 12 cases of 'malignant' and 60 others, an AUC of 0.90 is known to about")
+    assert sentence.endswith("The bootstrap intervals are too narrow with so few")
+
+
+def test_an_absent_class_is_said() -> None:
+    no_malignant = {"benign": 150, "malignant": 0}
+    assert sentences(images_per_class=no_malignant, cases_per_class=no_malignant) == [
+        "test: there are no images of malignant; what needs them is left undefined"
+    ]
+
+
+def test_the_training_side_is_not_measured_against_chance() -> None:
+    assert sentences(side="train", estimates=(estimate("roc_auc", 0.5, 0.4, "malignant"),)) == []
+
+
+def test_a_perfect_area_does_not_promise_certainty() -> None:
+    perfect = dataclasses.replace(GOOD, estimates=(estimate("roc_auc", 1.0, 1.0, "malignant"),))
+    assert "an AUC of 0.99 is known to about plus or minus 0.02" in limit_note(perfect, confidence=0.95)
+
+
+@pytest.mark.parametrize(("value", "likely"), [(None, "0.90"), (0.3, "0.50"), (0.8, "0.80")])
+def test_the_limit_is_stated_for_the_area_found(value: float | None, likely: str) -> None:
+    numbers = dataclasses.replace(GOOD, estimates=(estimate("roc_auc", value, None, "malignant"),))
+    assert f"an AUC of {likely}" in limit_note(numbers, confidence=0.95)
+
+
+def test_the_rarest_of_several_classes_sets_the_limit() -> None:
+    numbers = dataclasses.replace(
+        GOOD,
+        cases_per_class={"a": 50, "b": 9, "c": 30},
+        estimates=(estimate("roc_auc", 0.7, None), estimate("roc_auc", 0.8, None, "b")),
+    )
+    assert limit_note(numbers, confidence=0.95).startswith("With 9 cases of 'b' and 80 others, an AUC of 0.80")
+
+
+def test_a_threshold_from_few_images_is_called_uncertain() -> None:
+    few = dataclasses.replace(THRESHOLD, num_images=40, num_positive=9)
+    assert list(threshold_cautions(few, "youden")) == [
+        "validation: the threshold was chosen on 9 images of 'malignant' and 31 others; with so few it is uncertain"
+    ]
+
+
+def test_a_rule_without_an_answer_is_said_and_half_by_choice_is_not() -> None:
+    half = dataclasses.replace(THRESHOLD, value=0.5, rule="half", fitted_on=None)
+    assert list(threshold_cautions(half, "youden")) == [
+        "validation: no threshold on 30 images of 'malignant' and 50 others is better than chance; 0.5 is used"
+    ]
+    assert list(threshold_cautions(half, "half")) == []
+
+
+def test_images_without_a_label_are_counted() -> None:
+    assert list(label_cautions({"train": 0, "test": 1200})) == [
+        "test: 1,200 images without a label are left out of every number"
+    ]
