@@ -1,0 +1,53 @@
+"""The settings that say where images and labels are, and how to read them.
+
+In: a table ``[data]`` of the experiment. Out: ``DataSettings``, which ``scan``, ``labels`` and ``verify`` read. Whether
+the named files exist is found out there, not here.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from radpath.settings import Settings
+
+Transparency = Literal["white", "black", "refuse"]
+
+
+class DataSettings(Settings):
+    """Where the images and the labels are, and what their names mean."""
+
+    images: Path
+    """Folder of images, or one array file (.npz) in the MedMNIST layout."""
+    labels: Path | None = None
+    """Table (CSV or TSV, UTF-8) of labels; without it, the folders directly below the images folder are the classes."""
+    path_column: str | None = None
+    """Column of the table that names the image; not set: found by its name or its values; "": there is none."""
+    label_column: str | None = None
+    """Column of the table that holds the class; not set: found by its name."""
+    case_column: str | None = None
+    """Column that names the case (patient, specimen, exam), which splits never divide; "": ignore such a column."""
+    split_column: str | None = None
+    """Column that says train, validation or test; not set: found by its name; "": ignore such a column."""
+    name_pattern: str | None = None
+    """Regular expression searched in each image's path below the folder; its named groups (case, stain, label, split)
+    fill those columns, any other group becomes a column name_GROUP. For example (?P<case>[0-9]+)_(?P<stain>[a-z]+)."""
+    max_pixels: Annotated[int, Field(gt=0)] = 200_000_000
+    """Larger images (width times height) are excluded without being decoded."""
+    transparency: Transparency = "white"
+    """What shows through transparent pixels: white, black, or refuse such images."""
+
+    @field_validator("name_pattern")
+    @classmethod
+    def _pattern_names_a_group(cls, pattern: str | None) -> str | None:
+        """Refuse a pattern that does not compile or that names nothing."""
+        if pattern is None:
+            return None
+        try:
+            groups = re.compile(pattern).groupindex
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+        if not groups:
+            raise ValueError(f"{pattern!r} has no named group; write for example (?P<case>[0-9]+)")
+        return pattern

@@ -1,0 +1,263 @@
+"""Gives every image its label and case, and its side where one is given; the rest is excluded with a reason.
+
+In: a manifest from ``scan`` and the settings. Out: the same manifest with label, case and perhaps split filled. Labels
+come from a table (by image or by case), from the images' names, from an array file, or from folders named after the
+classes. Reading the table is ``label_table``'s work, the names are read in ``names``, and dividing is ``split``'s.
+"""
+
+import collections
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+
+from radpath.data.array_file import is_array_file
+from radpath.data.findings import counted, exclude_and_note, shortened
+from radpath.data.image_index import ImageIndex, match_cases
+from radpath.data.inputs import DataSettings
+from radpath.data.label_table import Columns, LabelTable, choose_columns, read_label_table
+from radpath.data.manifest import Finding, Manifest
+from radpath.data.names import assume_cases, attach_names, read_sides, side_named
+from radpath.errors import DataError
+
+_MIN_CLASSES: Final = 2
+
+Keys = Sequence[str | None]
+"""For each row or record, the image or case that it speaks of; None where there is none."""
+
+
+def attach_labels(manifest: Manifest, settings: DataSettings) -> Manifest:
+    """Fill label, case and (where given) split, from the settings' sources.
+
+    A table goes before names, and names before folders. A case that nothing names is the image itself, and marked.
+    Afterwards every image has a label and a case, or is excluded with a reason, and findings count what was found.
+
+    Raises:
+        DataError: the table or the folders cannot be understood, contradict the names, or fewer than two classes are
+            left.
+    """
+    if is_array_file(settings.images):
+        _refuse_other_sources(settings)
+        return _checked(manifest)
+    named = attach_names(manifest, settings.name_pattern) if settings.name_pattern else manifest
+    if settings.labels is not None:
+        labelled = _attach_table(named, settings)
+    elif named.table["label"].null_count() == len(named.table):
+        labelled = _attach_folders(named)
+    else:
+        labelled = named
+    return _checked(_with_sides_of_folders(labelled))
+
+
+def _refuse_other_sources(settings: DataSettings) -> None:
+    for name in ("labels", "name_pattern"):
+        if getattr(settings, name) is not None:
+            raise DataError(f"{settings.images} holds its labels, sides and no names; leave out data.{name}")
+
+
+def _checked(manifest: Manifest) -> Manifest:
+    """Exclude what has no label, settle the cases, and require two classes."""
+    unlabelled = manifest.kept.filter(pl.col("label").is_null()).select("record_id", "case").iter_rows()
+    details = {
+        record_id: "nothing gives the image" + (f" or its case '{case}'" if case else "") + " a label"
+        for record_id, case in unlabelled
+    }
+    settled = assume_cases(exclude_and_note(manifest, details, reason="no label"))
+    _require_classes(settled)
+    return settled.note(*_mixed_cases(settled))
+
+
+def _require_classes(manifest: Manifest) -> None:
+    classes = manifest.kept["label"].unique().sort().to_list()
+    if len(classes) >= _MIN_CLASSES:
+        return
+    reasons = manifest.excluded["reason"].value_counts().sort("count", "reason", descending=[True, False])
+    excluded = ", ".join(f"{reason} ({number})" for reason, number in reasons.iter_rows())
+    left = (
+        f"the only class is '{classes[0]}' ({counted(len(manifest.kept), 'image')})" if classes else "no image is left"
+    )
+    raise DataError(
+        f"{manifest.images}: {left}; a classifier needs two classes or more"
+        + (f"; excluded: {excluded}" if excluded else "")
+        + "; use one folder a class, or name a table with data.labels"
+    )
+
+
+def _mixed_cases(manifest: Manifest) -> list[Finding]:
+    """Note cases whose images have different labels: right for cells of one smear, wrong for a diagnosis."""
+    cases = (
+        manifest.kept.filter(~pl.col("case_assumed"))
+        .group_by("case")
+        .agg(pl.col("label").unique().sort())
+        .filter(pl.col("label").list.len() > 1)
+        .sort("case")
+    )
+    return [
+        Finding(
+            kind="mixed-case",
+            severity="note",
+            count=len(cases),
+            message=f"{counted(len(cases), 'case')} with images of different labels",
+            examples=shortened(f"{case}: {', '.join(labels)}" for case, labels in cases.iter_rows()),
+        )
+    ]
+
+
+def _attach_folders(manifest: Manifest) -> Manifest:
+    """Take the label from the first folder that is no side of a split; deeper folders do not count."""
+    folders = [path.split("/")[:-1] for path in manifest.table["path"]]
+    first_is_side = _first_folders_are_sides(manifest)
+    below = [parts[1:] if first_is_side else parts for parts in folders]
+    labels = pl.Series("label", [parts[0] if parts else None for parts in below], dtype=pl.String)
+    return manifest.replace(manifest.table.with_columns(labels))
+
+
+def _with_sides_of_folders(manifest: Manifest) -> Manifest:
+    """Take the sides from folders such as train and test, where nothing else gave any."""
+    if manifest.table["split"].null_count() < len(manifest.table) or not _first_folders_are_sides(manifest):
+        return manifest
+    folders = [path.split("/")[0] if "/" in path else "" for path in manifest.table["path"]]
+    sides = [side_named(folder) for folder in folders]
+    table = manifest.table.with_columns(pl.Series("split", sides, dtype=pl.String))
+    finding = Finding(
+        kind="split-by-folders",
+        severity="note",
+        count=sum(side is not None for side in sides),
+        message=f"the sides are those of the folders {', '.join(sorted({*folders} - {''}))}",
+    )
+    return manifest.replace(table).note(finding)
+
+
+def _first_folders_are_sides(manifest: Manifest) -> bool:
+    """Return whether all folders directly below the images folder are named after sides.
+
+    Raises:
+        DataError: some are, and others are not.
+    """
+    first = sorted({path.partition("/")[0] for path in manifest.table["path"] if "/" in path})
+    sides = [folder for folder in first if side_named(folder)]
+    others = [folder for folder in first if not side_named(folder)]
+    if sides and others:
+        raise DataError(
+            f"{manifest.images} has folders named after sides of a split ({', '.join(sides)}) beside others "
+            f"({', '.join(others[:5])}); put the classes into the sides, or rename the sides"
+        )
+    return bool(sides)
+
+
+def _attach_table(manifest: Manifest, settings: DataSettings) -> Manifest:
+    """Attach what the table says of each image, or of each case that the images' names tell."""
+    assert settings.labels is not None
+    table = read_label_table(settings.labels)
+    record_ids = manifest.table["record_id"].to_list()
+    index = ImageIndex(record_ids, folder=settings.images, table_folder=settings.labels.parent)
+    cases_in_names = manifest.table["case"].null_count() < len(record_ids)
+    columns = choose_columns(table, settings, index.find, cases_in_names=cases_in_names)
+    row_keys, record_keys = _join(manifest, table, columns, index)
+    about_rows = (_about_unmatched(table, columns, row_keys), _about_repeated(table))
+    for name, column in (("label", columns.label), ("case", columns.case), ("split", columns.split)):
+        if column is not None:
+            texts = table.columns[column]
+            if name == "split":
+                texts = [side or "" for side in read_sides(texts, source=f"{table.source}, column '{column}',")]
+            manifest = _attach_column(manifest, name, _texts_of(row_keys, texts), record_keys)
+    return manifest.note(*about_rows)
+
+
+def _join(manifest: Manifest, table: LabelTable, columns: Columns, index: ImageIndex) -> tuple[Keys, Keys]:
+    """Return what each row of the table and each record of the manifest speaks of.
+
+    Raises:
+        DataError: a row fits several images, or no row fits any.
+    """
+    row_keys: Keys
+    record_keys: Keys
+    if columns.path is not None:
+        texts = table.columns[columns.path]
+        for line_number, text in zip(table.line_numbers, texts, strict=True):
+            if index.fits_several(text):
+                raise DataError(
+                    f"{table.source} line {line_number}: '{text}' fits several images; "
+                    f"write their paths below {manifest.images}"
+                )
+        row_keys, record_keys = [index.find(text) for text in texts], manifest.table["record_id"].to_list()
+        named = columns.path
+    else:
+        assert columns.case is not None
+        in_names = manifest.table["case"].to_list()
+        matches = match_cases(filter(None, in_names), filter(None, table.columns[columns.case]))
+        record_keys = [matches.get(case) for case in in_names]
+        row_keys = [case if case in set(matches.values()) else None for case in table.columns[columns.case]]
+        named = columns.case
+    if not any(row_keys):
+        raise DataError(
+            f"{table.source}: column '{named}' fits no image below {manifest.images}, for example "
+            f"'{table.columns[named][0]}'; an image there is '{manifest.table['path'][0]}'"
+        )
+    return row_keys, record_keys
+
+
+def _texts_of(row_keys: Keys, texts: Sequence[str]) -> dict[str, list[str]]:
+    """Return the different texts, other than "", that the rows give for each key."""
+    found: dict[str, list[str]] = collections.defaultdict(list)
+    for key, text in zip(row_keys, texts, strict=True):
+        if key is not None and text and text not in found[key]:
+            found[key].append(text)
+    return found
+
+
+def _attach_column(manifest: Manifest, name: str, texts_of: dict[str, list[str]], record_keys: Keys) -> Manifest:
+    """Fill one column; exclude records that are given two texts; stop where a name says something else.
+
+    Raises:
+        DataError: the table and the image's name contradict each other.
+    """
+    given = [texts_of.get(key, []) if key is not None else [] for key in record_keys]
+    rows = zip(manifest.table["record_id"], manifest.table[name], given, strict=True)
+    values: list[str | None] = []
+    doubles: dict[str, str] = {}
+    for record_id, in_name, texts in rows:
+        if len(texts) > 1:
+            doubles[record_id] = f"the table gives it the {name}s {' and '.join(repr(text) for text in texts)}"
+            values.append(None)
+            continue
+        if texts and in_name is not None and not _agree(name, in_name, texts[0]):
+            raise DataError(
+                f"the {name} of '{record_id}' is '{texts[0]}' in the table and '{in_name}' by data.name_pattern; "
+                f"correct one, or set data.{name}_column"
+            )
+        values.append(texts[0] if texts else in_name)
+    filled = manifest.replace(manifest.table.with_columns(pl.Series(name, values, dtype=pl.String)))
+    return exclude_and_note(filled, doubles, reason=f"two {name}s")
+
+
+def _agree(name: str, in_name: str, in_table: str) -> bool:
+    return in_name == in_table or (name == "case" and bool(match_cases([in_name], [in_table])))
+
+
+def _about_unmatched(table: LabelTable, columns: Columns, row_keys: Keys) -> Finding:
+    texts = table.columns[columns.path or columns.case or columns.label]
+    unmatched = [
+        f"line {line_number}: '{text}'"
+        for line_number, text, key in zip(table.line_numbers, texts, row_keys, strict=True)
+        if key is None
+    ]
+    return Finding(
+        kind="label-without-image",
+        severity="warning",
+        count=len(unmatched),
+        message=f"{counted(len(unmatched), 'row')} of {table.source.name} without an image",
+        examples=shortened(unmatched),
+    )
+
+
+def _about_repeated(table: LabelTable) -> Finding:
+    rows = collections.Counter(zip(*table.columns.values(), strict=True))
+    repeated = {row: number - 1 for row, number in rows.items() if number > 1}
+    return Finding(
+        kind="repeated-row",
+        severity="note",
+        count=sum(repeated.values()),
+        message=f"{counted(sum(repeated.values()), 'row')} of {table.source.name} repeated word for word",
+        examples=shortened(", ".join(row) for row in repeated),
+    )

@@ -1,0 +1,55 @@
+"""The one place that knows where a record's pixels are: in an image file, or inside an array file.
+
+In: the images folder with a record's path and member. Out: decoded pixels. ``pixels`` decodes files, ``array_file``
+holds arrays.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from radpath.data.array_file import read_member
+from radpath.data.inputs import Transparency
+from radpath.data.pixels import Pixels, decode
+
+Result = TypeVar("Result")
+
+PAUSES_S: Final = (0.1, 0.5, 1.0)
+"""How long to wait before each new attempt to read a file that a network folder did not deliver."""
+
+_LASTING: Final = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+
+
+def read_image(folder: Path, path: str, member: str, *, max_pixels: int, transparency: Transparency) -> Pixels:
+    """Return a record's pixels: (height, width) for grey or (height, width, 3) for RGB, 8 or 16 bit.
+
+    Args:
+        folder: the images folder, ``Manifest.images``.
+        path: below the folder, with forward slashes.
+        member: "" for an image file; for an array file for example ``train_images[12]``.
+        max_pixels: a larger image is refused without being decoded.
+        transparency: what shows through transparent pixels.
+
+    Raises:
+        DataError: the image is damaged, refused, or not there.
+    """
+    if member:
+        return read_member(folder / path, member)
+    return patiently(lambda: decode(folder / path, max_pixels=max_pixels, transparency=transparency))
+
+
+def patiently(read: Callable[[], Result]) -> Result:
+    """Return what ``read`` returns, trying again after a short pause where the operating system reports a failure.
+
+    Raises:
+        OSError: the last attempt failed too, or trying again cannot help (no such file, no permission).
+    """
+    for pause_s in PAUSES_S:
+        try:
+            return read()
+        except _LASTING:
+            raise
+        except OSError:
+            time.sleep(pause_s)
+    return read()
