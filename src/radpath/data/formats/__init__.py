@@ -1,0 +1,1 @@
+"""One module a file format: headers without decoding, and samples exactly as the file means them."""

@@ -1,0 +1,200 @@
+"""JPEG (ITU-T T.81) with its JFIF, EXIF and Adobe markers: header and pixels.
+
+libjpeg-turbo (imagecodecs) decodes. It fills what is missing from a file with grey and says nothing, so this module
+looks for the end marker itself, and decodes twice to find out whether the picture's last bits were there.
+"""
+
+import dataclasses
+import io
+import re
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+import imagecodecs
+import numpy as np
+from jaxtyping import UInt8
+
+from radpath.data.formats.stored import Mode, StoredImage, damaged, read_exactly, unsupported
+from radpath.data.formats.tiff_directory import exif_orientation
+
+SIGNATURE: Final = b"\xff\xd8\xff"
+
+_FRAMES: Final = (0xC0, 0xC1, 0xC2, 0xC3)  # baseline, extended, progressive, lossless; all Huffman coded
+_OTHER_FRAMES: Final = {
+    **dict.fromkeys((0xC5, 0xC6, 0xC7), "hierarchical"),
+    **dict.fromkeys((0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF), "arithmetically coded"),
+    0xF7: "JPEG-LS",
+}
+_START_OF_SCAN, _END = 0xDA, 0xD9
+_APP0, _APP1, _APP14 = 0xE0, 0xE1, 0xEE
+_ALONE: Final = (0x01, *range(0xD0, 0xD9))  # markers without a segment
+_MODES: Final[dict[int, Mode]] = {1: "grey", 3: "RGB", 4: "CMYK"}
+_NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # inside a scan: neither a stuffed byte nor a restart
+
+_RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What the markers before the first scan say."""
+
+    width_px: int
+    height_px: int
+    num_components: int
+    has_jfif_marker: bool
+    """JFIF says that three components are YCbCr."""
+    has_adobe_marker: bool
+    """Adobe's programs say how colours are coded, and store the inks of CMYK inverted."""
+    orientation: int
+
+
+def read_frame(stream: io.BufferedIOBase) -> Frame:
+    """Read the markers of a stream up to its first scan.
+
+    Raises:
+        DataError: the header is cut short, or declares a kind of JPEG that is not read.
+    """
+    frame: tuple[int, int, int] | None = None
+    has_jfif_marker, has_adobe_marker, orientation = False, False, None
+    for marker, length in _segments(stream):
+        if marker in _FRAMES:
+            frame = _parse_frame(read_exactly(stream, length))
+        elif marker in _OTHER_FRAMES:
+            raise unsupported(f"a JPEG that is {_OTHER_FRAMES[marker]}")
+        elif marker == _APP0:
+            has_jfif_marker |= read_exactly(stream, length).startswith(b"JFIF\0")
+        elif marker == _APP14:
+            has_adobe_marker |= read_exactly(stream, length).startswith(b"Adobe")
+        elif marker == _APP1 and orientation is None:
+            block = read_exactly(stream, length)
+            orientation = exif_orientation(block) if block.startswith(b"Exif\0") else None
+    if frame is None:
+        raise damaged("the JPEG has no frame header before its pixels")
+    width_px, height_px, num_components = frame
+    return Frame(
+        width_px=width_px,
+        height_px=height_px,
+        num_components=num_components,
+        has_jfif_marker=has_jfif_marker,
+        has_adobe_marker=has_adobe_marker,
+        orientation=orientation or 1,
+    )
+
+
+def read_jpeg(stream: io.BufferedIOBase) -> StoredImage:
+    """Read the header of a stream that begins with ``SIGNATURE``.
+
+    Raises:
+        DataError: the header is cut short, or declares a kind of JPEG that is not read.
+    """
+    frame = read_frame(stream)
+    if frame.num_components == 4 and not frame.has_adobe_marker:
+        raise unsupported("a CMYK JPEG without an Adobe marker, so that nothing says whether its inks are inverted")
+    return StoredImage(
+        width_px=frame.width_px,
+        height_px=frame.height_px,
+        mode=_MODES[frame.num_components],
+        bit_depth=8,
+        format="JPEG",
+        orientation=frame.orientation,
+    )
+
+
+def decode_jpeg(content: bytes) -> UInt8[np.ndarray, "height width"] | UInt8[np.ndarray, "height width samples"]:
+    """Return the pixels of a whole JPEG file: grey, RGB, or CMYK with 0 for no ink.
+
+    Raises:
+        DataError: the file is truncated or damaged.
+    """
+    samples = decode_scans(content)
+    # Adobe stores inks inverted (255 for none), as its marker announces; read_jpeg refuses four inks without it.
+    return 255 - samples if samples.ndim == 3 and samples.shape[2] == 4 else samples
+
+
+def decode_scans(
+    content: bytes, *, tables: bytes | None = None, stored_as: str | None = None
+) -> UInt8[np.ndarray, "height width"] | UInt8[np.ndarray, "height width samples"]:
+    """Return the samples of one JPEG stream.
+
+    Args:
+        content: from the start marker on; what follows the end marker is ignored.
+        tables: quantisation and Huffman tables that stand elsewhere, as in TIFF.
+        stored_as: "RGB" or "YCBCR" where something outside the stream says so; else its own markers decide.
+
+    Raises:
+        DataError: the stream is truncated or damaged.
+    """
+    last_scan, end = _find_last_scan(content)
+    # Bits behind the end of a whole picture change nothing. Where bits are missing, the decoder takes the wrong ones
+    # for them, and the two results differ.
+    streams = content[: end + 2], content[:end] + _wrong_bits(content[last_scan:end]) + content[end : end + 2]
+    shown_as = None if stored_as is None else "RGB"
+    try:
+        samples, prolonged = (
+            imagecodecs.jpeg8_decode(stream, tables=tables, colorspace=stored_as, outcolorspace=shown_as)
+            for stream in streams
+        )
+    except (RuntimeError, ValueError) as error:  # imagecodecs' errors are RuntimeErrors
+        raise damaged(f"the pixels of the JPEG cannot be decoded ({error})") from None
+    if not np.array_equal(samples, prolonged):
+        raise damaged("the JPEG ends before its last pixels")
+    return samples
+
+
+def _segments(stream: io.BufferedIOBase) -> Iterator[tuple[int, int]]:
+    """Yield marker and length of each segment before the first scan; the stream stands at its content."""
+    stream.seek(2)
+    while True:
+        if read_exactly(stream, 1) != b"\xff":
+            raise damaged("the header of the JPEG is broken")
+        marker = 0xFF
+        while marker == 0xFF:  # any number of these may fill the space before a marker
+            marker = read_exactly(stream, 1)[0]
+        if marker in (_START_OF_SCAN, _END):
+            return
+        if marker in _ALONE:
+            continue
+        length = struct.unpack(">H", read_exactly(stream, 2))[0] - 2
+        if length < 0:
+            raise damaged("the header of the JPEG is broken")
+        content_at = stream.tell()
+        yield marker, length
+        stream.seek(content_at + length)
+
+
+def _parse_frame(segment: bytes) -> tuple[int, int, int]:
+    """Return width, height and number of components."""
+    if len(segment) < 6:
+        raise damaged("the frame header of the JPEG is cut short")
+    precision, height_px, width_px, num_components = struct.unpack(">BHHB", segment[:6])
+    if precision != 8:
+        raise unsupported(f"a JPEG of {precision} bits a sample; export it as PNG or TIFF of 16 bits")
+    if num_components not in _MODES:
+        raise unsupported(f"a JPEG of {num_components} components")
+    if not width_px or not height_px:
+        raise unsupported("a JPEG whose header does not state its size")
+    return width_px, height_px, num_components
+
+
+def _find_last_scan(content: bytes) -> tuple[int, int]:
+    """Return where the last scan begins, and where the end marker stands that closes it."""
+    at = 2
+    while match := _NEXT_MARKER.search(content, at):
+        if match[0][1] == _END:
+            return at, match.start()
+        # Tables and further scans; their length counts itself, and what they hold may look like a marker.
+        at = match.end() + int.from_bytes(content[match.end() : match.end() + 2], "big")
+    raise damaged("the JPEG has no end marker")
+
+
+def _wrong_bits(scan: bytes) -> bytes:
+    """Return what a decoder takes for a picture's missing part, and skips where none is missing.
+
+    A decoder whose restart interval is over looks for the next restart marker (they are numbered 0 to 7, over and over)
+    before it reads on, so all of them follow, beginning with the one that would be due.
+    """
+    # No 0xFF, and unlike the zeros that a decoder makes up; longer than any code and its look-ahead.
+    bits = bytes((index * 73 + 0xB5) % 255 for index in range(256))
+    due = len(_RESTART.findall(scan))
+    return bits + b"".join(bytes([0xFF, 0xD0 + (due + number) % 8]) + bits for number in range(8))

@@ -1,0 +1,82 @@
+"""What an image file says about itself, read from its header without decoding pixels.
+
+In: the path of a file. Out: an ``ImageHeader``, or a ``DataError`` with one short reason. The format is recognised by
+content, never by name. ``pixels`` decodes; ``formats`` knows PNG, JPEG and TIFF.
+"""
+
+import dataclasses
+import io
+from pathlib import Path
+from typing import Final, Literal
+
+from radpath.data.formats import jpeg, png, tiff, tiff_directory
+from radpath.data.formats.stored import GREY_MODES, Mode, StoredImage
+from radpath.errors import DataError
+
+IMAGE_SUFFIXES: Final = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
+"""Names of image files end so, in lower or upper case."""
+
+_TURNED_BY_90_DEGREES: Final = 5  # EXIF's orientations from 5 on exchange width and height
+_SIGNATURE_BYTES: Final = 8
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageHeader:
+    """An image as ``pixels.decode`` will return it, and what it is stored as."""
+
+    width_px: int
+    """As displayed, that is after the EXIF orientation."""
+    height_px: int
+    channels: Literal[1, 3]
+    bit_depth: Literal[8, 16]
+    mode: Mode
+    format: Literal["PNG", "JPEG", "TIFF"]
+
+
+def read_header(path: Path) -> ImageHeader:
+    """Return what the header of an image file says.
+
+    The message of an error begins with a reason that can be counted, up to the first colon, and leaves out the path.
+
+    Raises:
+        DataError: the file is empty, no image, cut short, or of a kind that radpath does not read.
+        OSError: the operating system cannot read the file.
+    """
+    with path.open("rb") as stream:
+        return header_of(read_stored(stream))
+
+
+def read_stored(stream: io.BufferedIOBase) -> StoredImage:
+    """Return what the header of an open image file says, before its orientation is applied.
+
+    Raises:
+        DataError: as ``read_header``.
+
+    >>> read_stored(io.BytesIO(b"no picture"))
+    Traceback (most recent call last):
+    radpath.errors.DataError: not an image: the content is neither PNG nor JPEG nor TIFF
+    """
+    start = stream.read(_SIGNATURE_BYTES)
+    stream.seek(0)
+    if start == png.SIGNATURE:
+        return png.read_png(stream)
+    if start.startswith(jpeg.SIGNATURE):
+        return jpeg.read_jpeg(stream)
+    if start.startswith(tiff_directory.SIGNATURES):
+        return tiff.read_tiff(stream)
+    if not start:
+        raise DataError("empty file: it has no bytes")
+    raise DataError("not an image: the content is neither PNG nor JPEG nor TIFF")
+
+
+def header_of(stored: StoredImage) -> ImageHeader:
+    """Return how a stored image looks once decoded."""
+    is_turned = stored.orientation >= _TURNED_BY_90_DEGREES
+    return ImageHeader(
+        width_px=stored.height_px if is_turned else stored.width_px,
+        height_px=stored.width_px if is_turned else stored.height_px,
+        channels=1 if stored.mode in GREY_MODES else 3,
+        bit_depth=stored.bit_depth,
+        mode=stored.mode,
+        format=stored.format,
+    )

@@ -1,0 +1,173 @@
+"""An image file becomes the right pixels, or an error with one short reason; nothing in between.
+
+In: the path of a file. Out: an array of 8 or 16 bits, grey or RGB, as a viewer would show it. ``formats`` decodes;
+here transparency, inks and orientation are resolved. Several threads may decode at the same time.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from jaxtyping import UInt8, UInt16
+
+from radpath import files
+from radpath.data.formats.jpeg import decode_jpeg
+from radpath.data.formats.png import decode_png
+from radpath.data.formats.stored import Mode, Samples, damaged
+from radpath.data.formats.tiff import decode_tiff
+from radpath.data.headers import ImageHeader, header_of, read_stored
+from radpath.errors import DataError
+
+Pixels = (
+    UInt8[np.ndarray, "_height _width"]
+    | UInt16[np.ndarray, "_height _width"]
+    | UInt8[np.ndarray, "_height _width 3"]
+    | UInt16[np.ndarray, "_height _width 3"]
+)
+"""Grey or RGB; an image is never (height, width, 1)."""
+
+_DECODERS: Final[dict[str, Callable[[bytes], Samples]]] = {"PNG": decode_png, "JPEG": decode_jpeg, "TIFF": decode_tiff}
+
+_LEVELS_OF_16_BITS_PER_LEVEL_OF_8: Final = 257  # 65535 / 255
+
+
+def decode(path: Path, *, max_pixels: int, transparency: Literal["white", "black", "refuse"]) -> Pixels:
+    """Return the pixels of an image file.
+
+    - Grey of 1, 2 or 4 bits is spread over 0..255; 8 and 16 bits keep their depth; palettes become RGB.
+    - Transparent pixels show the background through, rounded to the nearest level; opacity that is full everywhere is
+      dropped, whatever ``transparency`` says.
+    - CMYK becomes R = (1 - C) (1 - K) and so on, without colour profiles; embedded profiles of other images are not
+      applied either.
+    - The EXIF (or TIFF) orientation is applied.
+
+    JPEG and most TIFF have no checksums, so bits that were changed inside a file of the right length give other pixels;
+    so does a progressive JPEG that was closed properly after one of its earlier scans.
+
+    Args:
+        path: a PNG, JPEG or TIFF file, whatever its name.
+        max_pixels: an image of more (width times height) is refused from its header, before any memory is given to it.
+        transparency: the background of transparent pixels, or "refuse" for an error where there is one.
+
+    Raises:
+        DataError: the file is no image, truncated or damaged, too large, of a kind that is not read, or transparent
+            where that is refused; the words before the first colon are a reason that can be counted.
+        OSError: the operating system cannot read the file.
+    """
+    with path.open("rb") as stream:
+        stored = read_stored(stream)
+        if stored.width_px * stored.height_px > max_pixels:
+            raise DataError(
+                f"over the pixel limit: {stored.width_px} x {stored.height_px} px are more than {max_pixels}"
+            )
+        stream.seek(0)
+        content = stream.read()
+    samples = _DECODERS[stored.format](content)
+    image = _oriented(_to_colours(samples, stored.mode, transparency), stored.orientation)
+    _require_agreement(image, header_of(stored))
+    return image
+
+
+def pixel_digest(image: np.ndarray) -> str:
+    """Return a digest of size, depth and pixels, equal for images that look the same, whatever file they came from.
+
+    RGB with three equal channels, and (height, width, 1), have the digest of the grey image.
+
+    >>> grey = np.array([[0, 9]], np.uint8)
+    >>> pixel_digest(grey) == pixel_digest(np.stack([grey] * 3, axis=2))
+    True
+    """
+    if image.ndim == 3 and (image == image[:, :, :1]).all():
+        image = image[:, :, 0]
+    little_endian = image.astype(image.dtype.newbyteorder("<"), copy=False)
+    return files.digest_bytes(f"{image.shape} {image.dtype.name}\n".encode() + little_endian.tobytes())
+
+
+def to_uint8(
+    image: UInt8[np.ndarray, "*shape"] | UInt16[np.ndarray, "*shape"], *, intensity: Literal["full", "minmax"]
+) -> UInt8[np.ndarray, "*shape"]:
+    """Return an image in 8 bits.
+
+    Nothing is clipped in either way. Clipping to percentiles looks better and erases what is brightest or darkest: a
+    calcification or an implant is a handful of pixels, fewer than any percentile that would be cut.
+
+    Args:
+        image: 8 or 16 bits, of any shape.
+        intensity: "full" maps all values that the bit depth can hold to 0..255, so that brightness can be compared
+            between images; "minmax" maps the image's own minimum and maximum (over all channels, so that hues stay) to
+            0 and 255. An image of one value has no contrast to spread, and becomes 0.
+
+    >>> to_uint8(np.array([[0, 300, 65535]], np.uint16), intensity="full").tolist()
+    [[0, 1, 255]]
+    >>> to_uint8(np.array([[40, 41, 42]], np.uint8), intensity="minmax").tolist()
+    [[0, 128, 255]]
+    """
+    if intensity == "full":
+        if image.dtype == np.uint8:
+            return image
+        half = _LEVELS_OF_16_BITS_PER_LEVEL_OF_8 // 2
+        return ((image.astype(np.uint32) + half) // _LEVELS_OF_16_BITS_PER_LEVEL_OF_8).astype(np.uint8)
+    lowest, highest = int(image.min()), int(image.max())
+    if lowest == highest:
+        return np.zeros_like(image, np.uint8)
+    spread = highest - lowest
+    return (((image.astype(np.uint32) - lowest) * 255 + spread // 2) // spread).astype(np.uint8)
+
+
+def _to_colours(samples: Samples, mode: Mode, transparency: Literal["white", "black", "refuse"]) -> Pixels:
+    """Resolve opacity and inks."""
+    if mode == "CMYK":
+        return _without_inks(samples)
+    # A palette's opacity is known only once it is looked up: its samples are then three or four.
+    if samples.ndim == 2 or samples.shape[2] == 3:
+        return samples
+    colours, opacity = samples[:, :, :-1], samples[:, :, -1:]
+    opaque = np.iinfo(samples.dtype).max
+    if (opacity != opaque).any():
+        if transparency == "refuse":
+            raise DataError("transparent: some pixels are; set transparency to white or black, or export without it")
+        background = opaque if transparency == "white" else 0
+        colours = _blended(colours, opacity, background, is_premultiplied=mode.endswith("premultiplied"))
+    return colours[:, :, 0] if colours.shape[2] == 1 else colours
+
+
+def _blended(colours: Samples, opacity: Samples, background: int, *, is_premultiplied: bool) -> Samples:
+    """Lay colours over a background: colour x opacity + background x (1 - opacity), rounded to the nearest level."""
+    opaque = int(np.iinfo(colours.dtype).max)
+    # 32 bits hold the largest value, 65535 x 65535 + 32767.
+    wide, weight = colours.astype(np.uint32), opacity.astype(np.uint32)
+    through = background * (opaque - weight)
+    if is_premultiplied:
+        # A colour brighter than its opacity allows is an error of the writer, and would pass white.
+        mixed = np.minimum(wide + (through + opaque // 2) // opaque, opaque)
+    else:
+        mixed = (wide * weight + through + opaque // 2) // opaque
+    blended: Samples = mixed.astype(colours.dtype)
+    return blended
+
+
+def _without_inks(inks: Samples) -> Pixels:
+    """Turn cyan, magenta, yellow and black (0 for none) into RGB by multiplying what each ink lets through."""
+    white = int(np.iinfo(inks.dtype).max)
+    light = white - inks.astype(np.uint32)
+    image: Pixels = ((light[:, :, :3] * light[:, :, 3:] + white // 2) // white).astype(inks.dtype)
+    return image
+
+
+def _oriented(image: Pixels, orientation: int) -> Pixels:
+    """Turn and mirror stored pixels by EXIF's orientation, 1 to 8 (EXIF 2.3, table 6)."""
+    if orientation >= 5:
+        image = image.swapaxes(0, 1)  # 5: mirrored along the main diagonal; 6, 7 and 8 are flips of it
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
+
+
+def _require_agreement(image: Pixels, header: ImageHeader) -> None:
+    """Refuse pixels that are not what the header promised, which is what the manifest and the buckets go by."""
+    shape = (header.height_px, header.width_px) + (() if header.channels == 1 else (header.channels,))
+    if image.shape != shape or image.dtype.itemsize * 8 != header.bit_depth:
+        raise damaged(f"the pixels are {image.dtype} of shape {image.shape}, the header promised {shape}")
