@@ -1,0 +1,120 @@
+"""Numbers and names as the report writes them, the same on the page, in the figures and in the model card.
+
+In: counts, shares and estimates. Out: short texts. What is undefined becomes its reason, never "nan".
+"""
+
+from typing import Final
+
+from radpath.evaluation.estimates import Estimate, Evaluation, SideEvaluation
+from radpath.evaluation.metrics import METRICS
+from radpath.evaluation.thresholds import Threshold
+from radpath.records import Side
+
+REPORTING_ORDER: Final[tuple[Side, ...]] = ("test", "validation", "train")
+"""The side that the model has seen least comes first."""
+
+SIDE_NAMES: Final[dict[Side, str]] = {"train": "Training", "validation": "Validation", "test": "Test"}
+
+
+def reported_sides(evaluation: Evaluation) -> list[SideEvaluation]:
+    """Return the evaluated sides, the one that counts most first; there is always at least one."""
+    return [evaluation.sides[side] for side in REPORTING_ORDER if side in evaluation.sides]
+
+
+def metric_label(metric: str) -> str:
+    """Return a metric's name as prose has it, without what stands in brackets.
+
+    >>> metric_label("precision"), metric_label("roc_auc")
+    ('Precision', 'ROC AUC')
+    """
+    return METRICS[metric].title.partition(" (")[0]
+
+
+def overall_label(metric: str, positive_class: str | None) -> str:
+    """Return the name of a number of all classes; a mean of classes says so, since there are other ways to sum up."""
+    is_mean = positive_class is None and METRICS[metric].scope == "class and macro"
+    return f"{metric_label(metric)}, mean of classes" if is_mean else metric_label(metric)
+
+
+def estimate_label(estimate: Estimate, positive_class: str | None) -> str:
+    """Return the metric's name with the class that it is about, if it is about one."""
+    if estimate.of_class is None:
+        return overall_label(estimate.metric, positive_class)
+    return f"{metric_label(estimate.metric)}, {estimate.of_class}"
+
+
+def value_text(estimate: Estimate) -> str:
+    """Return the value to three decimals, or why there is none."""
+    if estimate.value is None:
+        return estimate.note or "undefined"
+    return f"{estimate.value:.3f}"
+
+
+def interval_text(estimate: Estimate) -> str:
+    """Return the interval as "0.841 to 0.962", or nothing where there is none."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"{estimate.low:.3f} to {estimate.high:.3f}"
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """Return value and interval in one phrase.
+
+    >>> estimate_text(Estimate(metric="f1", of_class=None, value=0.9, low=0.84, high=0.96, note=None))
+    '0.900 (0.840 to 0.960)'
+    """
+    interval = interval_text(estimate)
+    return f"{value_text(estimate)} ({interval})" if interval else value_text(estimate)
+
+
+def headline_sentence(evaluation: Evaluation) -> str:
+    """Return the result in one sentence: the side that counts most, its ROC AUC, and on how much it rests."""
+    side = reported_sides(evaluation)[0]
+    rests_on = f"{counted(side.num_images, 'image')} of {counted(side.num_cases, 'case')}"
+    area = evaluation.headline(side.side)
+    if area is None or area.value is None:
+        reason = "it was not estimated" if area is None else value_text(area).removeprefix("undefined: ")
+        return f"No ROC AUC can be given for the {SIDE_NAMES[side.side].lower()} side, {rests_on}: {reason}."
+    kind = "mean one-versus-rest ROC AUC" if evaluation.positive_class is None else "ROC AUC"
+    interval = f" ({percent(evaluation.confidence, 0)} interval {interval_text(area)})" if interval_text(area) else ""
+    return f"{SIDE_NAMES[side.side]} {kind} {value_text(area)}{interval}, on {rests_on}."
+
+
+def threshold_sentence(evaluation: Evaluation) -> str:
+    """Return how a probability becomes a decision, and what that was chosen on."""
+    threshold = evaluation.threshold
+    if threshold is None:
+        return "The class with the highest probability is the decision; there is no threshold to choose."
+    decision = f"An image is called {threshold.positive_class} when its probability is at least {threshold.value:.4g}."
+    return f"{decision} {_threshold_source(threshold)}"
+
+
+def _threshold_source(threshold: Threshold) -> str:
+    if threshold.fitted_on is None:
+        return "The threshold is 0.5 and depends on no data."
+    return (
+        f"The threshold has the highest sensitivity + specificity (Youden) on the {threshold.fitted_on} side, "
+        f"{counted(threshold.num_images, 'image')} of which {threshold.num_positive:,} are positive. It was fixed "
+        "there, before the test side was looked at, and is the same on every side."
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a count with its noun, in the plural where that is right.
+
+    >>> counted(1, "case"), counted(1200, "image"), counted(3, "class")
+    ('1 case', '1,200 images', '3 classes')
+    """
+    ending = "" if number == 1 else "es" if noun.endswith(("s", "x", "ch")) else "s"
+    return f"{number:,} {noun}{ending}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    r"""Return a share between 0 and 1 in percent.
+
+    The space before the sign does not break.
+
+    >>> percent(0.1234), percent(1.0, 0)
+    ('12.3\xa0%', '100\xa0%')
+    """
+    return f"{share * 100:.{digits}f}\N{NO-BREAK SPACE}%"

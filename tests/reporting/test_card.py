@@ -1,0 +1,40 @@
+from collections.abc import Callable
+from pathlib import Path
+
+from radpath.reporting.card import render_model_card, write_model_card
+from radpath.reporting.content import ReportContent
+
+ContentMaker = Callable[..., ReportContent]
+
+
+def test_the_card_leaves_the_intended_use_to_a_person(two_classes: ReportContent) -> None:
+    card = render_model_card(two_classes)
+    assert "**To be filled in by a person.** Intended use" in card
+    assert "## Caveats" in card
+    assert "not a medical device" in card
+
+
+def test_the_card_has_metrics_with_intervals_threshold_and_versions(two_classes: ReportContent) -> None:
+    card = render_model_card(two_classes)
+    area = two_classes.evaluation.headline("test")
+    assert area is not None
+    assert f"| ROC AUC, malignant | {area.value:.3f} ({area.low:.3f} to {area.high:.3f}) |" in card
+    assert "An image is called malignant when" in card
+    assert "| radpath | 0.1.0 |" in card
+
+
+def test_every_table_row_has_as_many_cells_as_its_header(new_content: ContentMaker) -> None:
+    card = render_model_card(new_content(("a|b", "c\nd", "`<x>`")))
+    lengths: list[set[int]] = [set()]
+    for line in card.splitlines():
+        if line.startswith("|"):
+            lengths[-1].add(line.replace("\\|", "").count("|"))
+        elif lengths[-1]:
+            lengths.append(set())
+    assert all(len(one) <= 1 for one in lengths)
+    assert "<x>" not in card.replace("\\<x\\>", "")
+
+
+def test_the_same_content_gives_the_same_file(tmp_path: Path, four_classes: ReportContent) -> None:
+    write_model_card(four_classes, tmp_path / "model_card.md")
+    assert (tmp_path / "model_card.md").read_text(encoding="utf-8") == render_model_card(four_classes)

@@ -1,0 +1,45 @@
+import dataclasses
+
+from radpath.evaluation.estimates import Estimate
+from radpath.reporting.content import ReportContent
+from radpath.reporting.wording import (
+    estimate_text,
+    headline_sentence,
+    metric_label,
+    overall_label,
+    reported_sides,
+    threshold_sentence,
+    value_text,
+)
+
+UNDEFINED = Estimate(metric="roc_auc", of_class=None, value=None, low=None, high=None, note="undefined: no images")
+
+
+def test_what_is_undefined_is_shown_as_its_reason() -> None:
+    assert value_text(UNDEFINED) == "undefined: no images"
+    assert estimate_text(UNDEFINED) == "undefined: no images"
+    assert value_text(dataclasses.replace(UNDEFINED, note=None)) == "undefined"
+
+
+def test_a_mean_of_classes_says_so_and_a_binary_metric_does_not() -> None:
+    assert overall_label("roc_auc", None) == "ROC AUC, mean of classes"
+    assert overall_label("roc_auc", "malignant") == "ROC AUC"
+    assert overall_label("accuracy", None) == metric_label("accuracy") == "Accuracy"
+
+
+def test_the_test_side_is_reported_first(two_classes: ReportContent) -> None:
+    assert [side.side for side in reported_sides(two_classes.evaluation)] == ["test", "validation", "train"]
+
+
+def test_the_headline_names_side_interval_and_sizes(two_classes: ReportContent) -> None:
+    sentence = headline_sentence(two_classes.evaluation)
+    area = two_classes.evaluation.headline("test")
+    assert area is not None
+    assert sentence.startswith(f"Test ROC AUC {area.value:.3f} (95\N{NO-BREAK SPACE}% interval {area.low:.3f} to ")
+    assert sentence.endswith("on 24 images of 12 cases.")
+
+
+def test_the_threshold_says_where_it_was_fixed(two_classes: ReportContent, four_classes: ReportContent) -> None:
+    assert "on the validation side, 24 images of which 12 are positive" in threshold_sentence(two_classes.evaluation)
+    assert "before the test side was looked at" in threshold_sentence(two_classes.evaluation)
+    assert "no threshold" in threshold_sentence(four_classes.evaluation)
