@@ -7,7 +7,7 @@ what it used, so that a later step refuses to mix results that do not belong tog
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, final
+from typing import Any, final
 
 from radpath import files
 from radpath.errors import DataError, StaleError, StorageError
@@ -21,7 +21,7 @@ class RunFolder:
     root: Path
 
     @classmethod
-    def create(cls, root: Path) -> Self:
+    def create(cls, root: Path) -> "RunFolder":
         """Make an empty run folder.
 
         Raises:
@@ -36,7 +36,7 @@ class RunFolder:
         return cls(root)
 
     @classmethod
-    def open(cls, root: Path) -> Self:
+    def open(cls, root: Path) -> "RunFolder":
         """Open the folder of an earlier run.
 
         Raises:
@@ -79,6 +79,11 @@ class RunFolder:
         return self.root / "exclusions.csv"
 
     @property
+    def checks(self) -> Path:
+        """The classes, how the split was made, and what was checked on it."""
+        return self.root / "checks.json"
+
+    @property
     def findings(self) -> Path:
         """What a person should know about the data."""
         return self.root / "findings.json"
@@ -97,6 +102,11 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """The weights of every epoch, the best, and the state for an exact resume."""
         return self.root / "checkpoints"
+
+    @property
+    def padding(self) -> Path:
+        """Which share of what the network saw is padding, by side."""
+        return self.root / "padding.json"
 
     @property
     def tensorboard(self) -> Path:
@@ -152,7 +162,8 @@ class RunFolder:
         known = self._stamps()
         if step not in known:
             raise DataError(f"{self.root}: the step '{step}' is not finished; run `radpath train --resume` on it")
-        return known[step]
+        made_from: dict[str, str] = known[step]
+        return made_from
 
     def require_fresh(self, step: str, now: Mapping[str, str], *, remedy: str) -> None:
         """Refuse to go on where something that a step used is not what it was.

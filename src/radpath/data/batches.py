@@ -6,7 +6,6 @@ and each image's own size, from which the model knows what is padding.
 
 import dataclasses
 import math
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -15,7 +14,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from radpath.data.augmentation import AugmentationSettings, augment
+from radpath.data.augmentation import AugmentationSettings, augment, draw_view, view_of
 from radpath.data.buckets import size_buckets
 from radpath.data.preparation import Pixels, PixelSettings, PixelStore
 from radpath.seeding import generator_for
@@ -70,12 +69,14 @@ class ImageSource:
     @property
     def heights_px(self) -> Int[np.ndarray, " images"]:
         """Heights of the prepared images."""
-        return self.store.heights_px[self.rows]
+        chosen: np.ndarray = self.store.heights_px[self.rows]
+        return chosen
 
     @property
     def widths_px(self) -> Int[np.ndarray, " images"]:
         """Widths of the prepared images."""
-        return self.store.widths_px[self.rows]
+        chosen: np.ndarray = self.store.widths_px[self.rows]
+        return chosen
 
     def in_order(self) -> list[Int[np.ndarray, " batch"]]:
         """Return the batches for evaluation: always the same, each image once."""
@@ -99,18 +100,16 @@ class ImageSource:
         cut = size_buckets(ones, ones, batch_size=self.batches.size, max_batch_pixels=len(self) + 1, rng=rng)
         return [order[batch] for batch in cut]
 
-    def assemble(self, positions: Int[np.ndarray, " batch"]) -> Batch:
-        """Return the images at ``positions`` as they are."""
-        return self._on_canvas([self.store.image(int(self.rows[p])) for p in positions], positions)
+    def assemble(self, positions: Int[np.ndarray, " batch"], *, view: int = 0) -> Batch:
+        """Return the images at ``positions`` as they are, or all in the same flipped view."""
+        return self._on_canvas([view_of(self.store.image(int(self.rows[p])), view) for p in positions], positions)
 
     def assemble_augmented(
         self, positions: Int[np.ndarray, " batch"], settings: AugmentationSettings, *, seed: int, epoch: int
     ) -> Batch:
         """Return the images at ``positions`` changed at random; what is drawn depends on seed, epoch and image only."""
         images = [
-            augment(
-                self.store.image(int(self.rows[p])), settings, rng=generator_for(seed, "augment", epoch, int(p))
-            )
+            augment(self.store.image(int(self.rows[p])), settings, rng=augmentation_rng(seed, epoch, int(p)))
             for p in positions
         ]
         return self._on_canvas(images, positions)
@@ -151,7 +150,13 @@ def _next_step(side_px: int) -> int:
     return -(-side_px // CANVAS_STEP_PX) * CANVAS_STEP_PX
 
 
-def batches_in_order(source: ImageSource) -> Iterator[Batch]:
-    """Yield every image once, in the order of evaluation."""
-    for positions in source.in_order():
-        yield source.assemble(positions)
+def augmentation_rng(seed: int, epoch: int, position: int) -> np.random.Generator:
+    """Return the generator of one image's changes in one epoch."""
+    return generator_for(seed, "augment", epoch, position)
+
+
+def drawn_views(
+    positions: Int[np.ndarray, " batch"], settings: AugmentationSettings, *, seed: int, epoch: int
+) -> Int[np.ndarray, " batch"]:
+    """Return which view ``assemble_augmented`` would draw for each image, without making it."""
+    return np.array([draw_view(settings.flips, augmentation_rng(seed, epoch, int(p))) for p in positions])

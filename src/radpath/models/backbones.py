@@ -8,8 +8,9 @@ import contextlib
 import copy
 import difflib
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import torch
 from jaxtyping import Float, Int
@@ -42,19 +43,18 @@ class BackboneSettings(Settings):
 class Backbone(nn.Module):
     """A timm network without its classifier, which follows the valid area of each image where it can."""
 
-    def __init__(self, network: nn.Module, *, name: str, report: weights.LoadReport) -> None:
-        """Wrap a timm model that was created without a classifier."""
+    def __init__(self, network: nn.Module, *, name: str, report: weights.LoadReport, config: Mapping[str, Any]) -> None:
+        """Wrap a timm model that was created without a classifier; ``config`` is timm's ``default_cfg`` for it."""
         super().__init__()
         self.network = network
         self.name = name
         self.report = report
-        self.num_features = int(network.num_features)
-        self.mean: tuple[float, ...] = tuple(network.default_cfg["mean"])
-        self.std: tuple[float, ...] = tuple(network.default_cfg["std"])
+        self.num_features: int = config["num_features"]
+        self.mean: tuple[float, ...] = tuple(config["mean"])
+        self.std: tuple[float, ...] = tuple(config["std"])
         self.padding_problem = padding_problem(network)
         """Why padded images cannot be used with this network; None where padding changes nothing."""
-        cfg = network.default_cfg
-        self.required_size_px: int | None = int(cfg["input_size"][-1]) if cfg.get("fixed_input_size") else None
+        self.required_size_px: int | None = config["input_size"][-1] if config.get("fixed_input_size") else None
         """The only side of a square image that this network takes; None where it takes any size."""
         self.smallest_canvas_px = CANVAS_STEP_PX if self.required_size_px else smallest_canvas(network)
 
@@ -87,23 +87,23 @@ def build_backbone(settings: BackboneSettings) -> Backbone:
     import timm
 
     _check_names(settings, timm.list_models())
-    network = _create(settings)
+    network, config = _create(settings)
     if settings.weights == "bundled":
         report = weights.load_bundled(network, settings.backbone)
         # The package's weights were trained on pixels scaled to -1..1; its README shows ImageNet's mean, wrongly.
-        network.default_cfg.update(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+        config |= {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
     elif settings.weights == "file" and settings.weights_file is not None:
         report = weights.load_file(
             network,
             settings.weights_file,
             sha256=settings.weights_sha256,
-            classifier=str(network.default_cfg.get("classifier", "classifier")),
+            classifier=str(config.get("classifier", "classifier")),
         )
     else:
         origin = f"timm hub {settings.backbone}" if settings.weights == "hub" else "random"
         loaded = len(network.state_dict()) if settings.weights == "hub" else 0
         report = weights.LoadReport(source=settings.weights, origin=origin, sha256="", loaded=loaded, left_over=())
-    return Backbone(network, name=settings.backbone, report=report)
+    return Backbone(network, name=settings.backbone, report=report, config=config)
 
 
 def _check_names(settings: BackboneSettings, known: list[str]) -> None:
@@ -117,21 +117,18 @@ def _check_names(settings: BackboneSettings, known: list[str]) -> None:
         raise SettingsError(f"model.weights_file is set, but model.weights is '{settings.weights}'; set it to 'file'")
 
 
-def _create(settings: BackboneSettings) -> nn.Module:
-    """Create the timm model; only weights = "hub" reaches a network."""
+def _create(settings: BackboneSettings) -> tuple[nn.Module, dict[str, Any]]:
+    """Create the timm model and its configuration; only weights = "hub" reaches a network."""
     import timm
 
     try:
-        network: nn.Module = timm.create_model(
-            settings.backbone, pretrained=settings.weights == "hub", num_classes=0
-        )
+        network = timm.create_model(settings.backbone, pretrained=settings.weights == "hub", num_classes=0)
     except (RuntimeError, OSError) as error:
         raise WeightsError(
             f"timm cannot provide '{settings.backbone}' with model.weights = '{settings.weights}': "
             f"{str(error).splitlines()[0]}; without a network use 'bundled', 'file' or 'none'"
         ) from None
-    network.default_cfg = dict(network.default_cfg)  # ours to change, not timm's shared table
-    return network
+    return network, {**network.default_cfg, "num_features": int(network.num_features)}
 
 
 def padding_problem(network: nn.Module) -> str | None:

@@ -9,7 +9,7 @@ from typing import Literal, final
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from radpath.models.backbones import Backbone, BackboneSettings, build_backbone
@@ -20,33 +20,52 @@ class ModelSettings(BackboneSettings):
 
     freeze: Literal["all", "none"] = "none"
     """all: the backbone keeps its weights and BatchNorm statistics, only the head learns; none: everything learns."""
+    norm_statistics: Literal["frozen", "batch"] = "frozen"
+    """frozen: BatchNorm keeps the means and variances that it came with, so that training sees what prediction sees,
+    whatever the batch; batch: they are estimated anew, which random weights (weights = "none") need."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Share of features that are zeroed in front of the head while training."""
+
+    @model_validator(mode="after")
+    def _random_weights_need_batch_statistics(self) -> "ModelSettings":
+        if self.weights == "none" and self.norm_statistics == "frozen" and self.freeze == "none":
+            raise ValueError(
+                "model.weights = 'none' starts from random weights, whose BatchNorm has no statistics to keep; "
+                "set model.norm_statistics = 'batch'"
+            )
+        return self
 
 
 @final
 class Classifier(nn.Module):
     """A backbone with global pooling, dropout and a linear head."""
 
-    def __init__(self, backbone: Backbone, *, num_classes: int, freeze: Literal["all", "none"], dropout: float) -> None:
+    def __init__(self, backbone: Backbone, settings: ModelSettings, *, num_classes: int) -> None:
         """Put a new head, with zero bias, on a backbone."""
         super().__init__()
         self.backbone = backbone
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(settings.dropout)
         self.head = nn.Linear(backbone.num_features, num_classes)
         nn.init.zeros_(self.head.bias)
-        self.freeze = freeze
+        self.freeze = settings.freeze
+        self._keeps_statistics = settings.norm_statistics == "frozen"
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1), persistent=False)
-        if freeze == "all":
+        if settings.freeze == "all":
             backbone.requires_grad_(requires_grad=False)
         self.train(mode=True)
 
     def train(self, mode: bool = True) -> "Classifier":  # noqa: FBT001, FBT002 - PyTorch's signature
-        """Set training mode; a frozen backbone stays in evaluation mode, or its BatchNorm statistics would drift."""
+        """Set training mode; what is frozen stays in evaluation mode, or its BatchNorm statistics would drift."""
         super().train(mode)
         if self.freeze == "all":
             self.backbone.eval()
+        elif self._keeps_statistics:
+            for module in self.backbone.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the common base has no other name
+                    module.eval()
         return self
 
     def features(
@@ -72,7 +91,7 @@ class Classifier(nn.Module):
         return logits
 
     def frozen_checksum(self) -> str:
-        """Return a digest of every weight and buffer that must not change while training; empty where none is frozen."""
+        """Return a digest of all weights and buffers that training must not change; empty where none is frozen."""
         return checksum(self.backbone) if self.freeze == "all" else ""
 
 
@@ -85,9 +104,7 @@ def build_classifier(settings: ModelSettings, *, num_classes: int, seed: int) ->
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Classifier(
-            build_backbone(settings), num_classes=num_classes, freeze=settings.freeze, dropout=settings.dropout
-        )
+        return Classifier(build_backbone(settings), settings, num_classes=num_classes)
 
 
 def checksum(module: nn.Module) -> str:

@@ -26,11 +26,11 @@ def ensure_importable() -> bool:
         return False
     try:
         for library in sorted(Path(found.origin).parent.glob("_C*.so")):
-            torch.ops.load_library(str(library))
+            torch.ops.load_library(str(library))  # type: ignore[no-untyped-call] # PyTorch's, untyped
     except OSError:
-        declared = torch.library.Library("torchvision", "FRAGMENT")
+        declared = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call] # as above
         for name in _REFERRED_OPERATORS:
             if not hasattr(torch.ops.torchvision, name):
-                declared.define(f"{name}{_SCHEMA}")
+                declared.define(f"{name}{_SCHEMA}")  # type: ignore[no-untyped-call] # as above
         _libraries.append(declared)
     return True

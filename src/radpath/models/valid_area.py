@@ -9,21 +9,21 @@ mixes positions, and makes that operation ignore what lies outside:
 - global pooling, and the means and norms inside channel attention, are taken over the valid positions;
 - batch statistics (a network in training mode) are taken over the valid positions.
 
-Sides of a canvas must be multiples of 32 (``data.batches.CANVAS_STEP_PX``): networks with TensorFlow's "same" padding then place their windows
-alike on every canvas. Operations that mix positions in other ways (self-attention, resizing) are not followed;
-``backbones`` measures whether a network really ignores padding, and refuses native sizes where it does not.
+Sides of a canvas must be multiples of 32 (``data.batches.CANVAS_STEP_PX``): networks with TensorFlow's "same" padding
+then place their windows alike on every canvas. Operations that mix positions in other ways (self-attention, resizing)
+are not followed; ``backbones`` measures whether a network really ignores padding, and native sizes are refused where
+it does not.
 """
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
-
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,8 +59,12 @@ class ValidArea(TorchFunctionMode):
         self._levels[_spatial(canvas)] = _Level(heights=heights.cpu(), widths=widths.cpu())
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None  # noqa: ANN401 - PyTorch's own
-    ) -> Any:  # noqa: ANN401 - PyTorch's own
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: Any = (),
+        kwargs: Any = None,
+    ) -> Any:
         """Hand each operation that mixes positions to its rule; let all others through."""
         kwargs = kwargs or {}
         rule = _RULES.get(func)
@@ -97,20 +101,13 @@ class ValidArea(TorchFunctionMode):
         )
         known = self._levels.setdefault(_spatial(output), after)
         if not (torch.equal(known.heights, after.heights) and torch.equal(known.widths, after.widths)):
-            raise UnfollowedPaddingError(
-                f"two paths reach {_spatial(output)} positions with different valid sizes"
-            )
+            raise UnfollowedPaddingError(f"two paths reach {_spatial(output)} positions with different valid sizes")
 
     def pad(self, padded: Tensor, level: _Level, amounts: tuple[int, int, int, int]) -> None:
         """Record explicit padding (left, right, top, bottom), which the next window uses up."""
         left, right, top, bottom = amounts
         moved = dataclasses.replace(level, top=top, left=left, pad_rows=top + bottom, pad_columns=left + right)
         self._padded = (padded, moved)
-
-    def __enter__(self) -> Self:
-        """Start following."""
-        super().__enter__()
-        return self
 
 
 class UnfollowedPaddingError(Exception):
@@ -159,12 +156,12 @@ def _pair(value: int | list[int] | tuple[int, ...]) -> tuple[int, int]:
 def _convolution(
     area: ValidArea,
     func: Callable[..., Tensor],
-    input: Tensor,  # noqa: A002 - PyTorch's name
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: Any = 1,  # noqa: ANN401 - int or pair
-    padding: Any = 0,  # noqa: ANN401 - int, pair or a word
-    dilation: Any = 1,  # noqa: ANN401 - int or pair
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
     level = area.level_of(input)
@@ -184,13 +181,13 @@ def _convolution(
 def _maximum_pooling(
     area: ValidArea,
     func: Callable[..., Tensor],
-    input: Tensor,  # noqa: A002 - PyTorch's name
-    kernel_size: Any,  # noqa: ANN401 - int or pair
-    stride: Any = None,  # noqa: ANN401 - int or pair
-    padding: Any = 0,  # noqa: ANN401 - int or pair
-    dilation: Any = 1,  # noqa: ANN401 - int or pair
-    ceil_mode: bool = False,  # noqa: FBT001, FBT002 - PyTorch's signature
-    return_indices: bool = False,  # noqa: FBT001, FBT002 - PyTorch's signature
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
 ) -> Tensor:
     level = area.level_of(input)
     arguments = (kernel_size, stride or kernel_size, padding, dilation)
@@ -213,36 +210,37 @@ def _maximum_pooling(
 def _average_pooling(
     area: ValidArea,
     func: Callable[..., Tensor],
-    input: Tensor,  # noqa: A002 - PyTorch's name
-    kernel_size: Any,  # noqa: ANN401 - int or pair
-    stride: Any = None,  # noqa: ANN401 - int or pair
-    padding: Any = 0,  # noqa: ANN401 - int or pair
-    ceil_mode: bool = False,  # noqa: FBT001, FBT002 - PyTorch's signature
-    count_include_pad: bool = True,  # noqa: FBT001, FBT002 - PyTorch's signature
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
     stride = stride or kernel_size
     level = area.level_of(input)
     if level is None:
         return func(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
-    window = _Window(
-        kernel=_pair(kernel_size), stride=_pair(stride), padding=_pair(padding), ceil_mode=ceil_mode
-    )
+    window = _Window(kernel=_pair(kernel_size), stride=_pair(stride), padding=_pair(padding), ceil_mode=ceil_mode)
     pads = window.padding != (0, 0) or level.pad_rows + level.pad_columns > 0
     if divisor_override is not None or (pads and ceil_mode and count_include_pad):
         raise UnfollowedPaddingError("an average pooling has a divisor that depends on its padding")
-    total = func(area.filled(input, level), kernel_size, stride, padding, ceil_mode, True, 1)  # noqa: FBT003
+    total = func(area.filled(input, level), kernel_size, stride, padding, ceil_mode, True, 1)
     if pads and count_include_pad:
         output = total / (window.kernel[0] * window.kernel[1])
     else:
         inside = area.mask_of(input, level).to(input.dtype)
-        output = total / func(inside, kernel_size, stride, padding, ceil_mode, True, 1).clamp(min=1)  # noqa: FBT003
+        output = total / func(inside, kernel_size, stride, padding, ceil_mode, True, 1).clamp(min=1)
     area.step(level, output, window)
     return output
 
 
 def _global_pooling(
-    area: ValidArea, func: Callable[..., Tensor], input: Tensor, output_size: Any  # noqa: A002, ANN401
+    area: ValidArea,
+    func: Callable[..., Tensor],
+    input: Tensor,
+    output_size: Any,
 ) -> Tensor:
     level = area.level_of(input)
     if level is None:
@@ -257,10 +255,10 @@ def _global_pooling(
 def _reduction(
     area: ValidArea,
     func: Callable[..., Tensor],
-    input: Tensor,  # noqa: A002 - PyTorch's name
-    dim: Any = None,  # noqa: ANN401 - int, sequence or nothing
-    keepdim: bool = False,  # noqa: FBT001, FBT002 - PyTorch's signature
-    **rest: Any,  # noqa: ANN401 - dtype and the like
+    input: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,
+    **rest: Any,
 ) -> Tensor:
     """Mean or maximum over positions: (2, 3) where channels come first, (1, 2) where they come last."""
     places = _spatial_dims(area, input, dim)
@@ -276,11 +274,11 @@ def _reduction(
 def _norm(
     area: ValidArea,
     func: Callable[..., Tensor],
-    input: Tensor,  # noqa: A002 - PyTorch's name
-    p: Any = "fro",  # noqa: ANN401 - number or word
-    dim: Any = None,  # noqa: ANN401 - int, sequence or nothing
-    keepdim: bool = False,  # noqa: FBT001, FBT002 - PyTorch's signature
-    **rest: Any,  # noqa: ANN401 - dtype and the like
+    input: Tensor,
+    p: Any = "fro",
+    dim: Any = None,
+    keepdim: bool = False,
+    **rest: Any,
 ) -> Tensor:
     places = _spatial_dims(area, input, dim)
     seen = input if places is None else input.masked_fill(~places.mask, 0.0)
@@ -295,7 +293,7 @@ class _Places:
     mask: Tensor
 
 
-def _spatial_dims(area: ValidArea, tensor: Tensor, dim: Any) -> _Places | None:  # noqa: ANN401 - int or sequence
+def _spatial_dims(area: ValidArea, tensor: Tensor, dim: Any) -> _Places | None:
     if not isinstance(dim, list | tuple) or tensor.dim() != 4 or len(dim) != 2:
         return None
     dims = tuple(sorted(d % 4 for d in dim))
@@ -317,8 +315,8 @@ def _masked_mean(tensor: Tensor, mask: Tensor, *, dims: tuple[int, int], keepdim
 def _explicit_padding(
     area: ValidArea,
     func: Callable[..., Tensor],
-    input: Tensor,  # noqa: A002 - PyTorch's name
-    pad: Any,  # noqa: ANN401 - sequence of int
+    input: Tensor,
+    pad: Any,
     mode: str = "constant",
     value: float | None = None,
 ) -> Tensor:
@@ -335,12 +333,12 @@ def _explicit_padding(
 def _batch_norm(
     area: ValidArea,
     func: Callable[..., Tensor],
-    input: Tensor,  # noqa: A002 - PyTorch's name
+    input: Tensor,
     running_mean: Tensor | None,
     running_var: Tensor | None,
     weight: Tensor | None = None,
     bias: Tensor | None = None,
-    training: bool = False,  # noqa: FBT001, FBT002 - PyTorch's signature
+    training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:

@@ -122,9 +122,7 @@ def load_file(model: nn.Module, path: Path, *, sha256: str | None, classifier: s
     return LoadReport(source="file", origin=path.name, sha256=found, loaded=loaded, left_over=left_over)
 
 
-def _fill(
-    model: nn.Module, tensors: dict[str, Tensor], *, classifier: str, origin: str
-) -> tuple[int, tuple[str, ...]]:
+def _fill(model: nn.Module, tensors: dict[str, Tensor], *, classifier: str, origin: str) -> tuple[int, tuple[str, ...]]:
     """Load ``tensors`` strictly; only those of the old classifier may be left over."""
     wanted = model.state_dict()
     left_over = tuple(sorted(name for name in tensors if name.startswith(f"{classifier}.")))
@@ -133,7 +131,8 @@ def _fill(
     missing = [n for n in wanted if n not in given and not n.endswith("num_batches_tracked")]
     unknown = [name for name in given if name not in wanted]
     shapes = [name for name in given if name in wanted and given[name].shape != wanted[name].shape]
-    for kind, names in (("are missing", missing), ("are unknown to the backbone", unknown), ("differ in shape", shapes)):
+    problems = {"are missing": missing, "are unknown to the backbone": unknown, "differ in shape": shapes}
+    for kind, names in problems.items():
         if names:
             some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
             raise WeightsError(

@@ -1,0 +1,51 @@
+"""The numbers and the page again, from ``predictions.csv``, without the model."""
+
+from pathlib import Path
+
+from radpath import files
+from radpath.errors import SettingsError
+from radpath.evaluation.evaluate import EvaluationSettings, evaluate
+from radpath.evaluation.predictions import read_predictions
+from radpath.recipes.experiment import read_experiment
+from radpath.recipes.report import write_run_report
+from radpath.recipes.running import evaluate_run
+from radpath.recipes.telling import say, say_path, say_results
+from radpath.run_folder import RunFolder
+from radpath.settings import override, parse_settings
+
+
+def evaluate_again(target: Path, *, assignments: list[str], out: Path | None) -> None:
+    """Evaluate a run, or any program's ``predictions.csv``.
+
+    Raises:
+        StaleError: the run's predictions were changed after they were made.
+        RadpathError: bad input; the message says what, where and what to do.
+    """
+    if target.is_file():
+        _evaluate_table(target, assignments, out)
+        return
+    if assignments:
+        raise SettingsError("--set goes with a predictions.csv; the settings of a run are those of its experiment.toml")
+    folder = RunFolder.open(target)
+    now = {"predictions.csv": files.digest_file(folder.predictions)} if folder.predictions.is_file() else {}
+    folder.require_fresh("predict", now, remedy="restore it, or evaluate the file itself: radpath evaluate FILE")
+    experiment = read_experiment(folder.experiment, [])
+    _, evaluation = evaluate_run(experiment, folder)
+    say_results(evaluation)
+    write_run_report(experiment, folder)
+    say("")
+    say_path("Report", folder.report)
+
+
+def _evaluate_table(path: Path, assignments: list[str], out: Path | None) -> None:
+    """Evaluate a table; the numbers are written where ``out`` says, if it says."""
+    values = override({"evaluation": {}}, assignments)
+    if set(values) != {"evaluation"}:
+        raise SettingsError("with a predictions.csv, only settings of [evaluation] can be set: --set evaluation.seed=1")
+    settings = parse_settings(EvaluationSettings, values["evaluation"], source="--set evaluation")
+    evaluation = evaluate(read_predictions(path), settings)
+    say_results(evaluation)
+    if out is not None:
+        files.write_json(out / "metrics.json", evaluation.to_dict())
+        say("")
+        say_path("Metrics", out / "metrics.json")

@@ -1,0 +1,61 @@
+"""All settings of a run, composed in one place; each group is declared beside the code that reads it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from radpath.data.augmentation import AugmentationSettings
+from radpath.data.batches import BatchSettings
+from radpath.data.inputs import DataSettings
+from radpath.data.preparation import PixelSettings
+from radpath.data.split import SplitSettings
+from radpath.evaluation.evaluate import EvaluationSettings
+from radpath.models.classifier import ModelSettings
+from radpath.settings import Settings, override, parse_settings, read_toml, render_toml
+from radpath.training.device import DeviceSettings
+from radpath.training.loop import TrainingSettings
+from radpath.training.prediction import PredictionSettings
+
+
+class Experiment(Settings):
+    """Everything that decides a run."""
+
+    question: str = ""
+    """What the model is asked, in a sentence, for the report: "Is the lesion malignant?"."""
+    data: DataSettings
+    split: SplitSettings = Field(default_factory=SplitSettings)
+    pixels: PixelSettings = Field(default_factory=PixelSettings)
+    batches: BatchSettings = Field(default_factory=BatchSettings)
+    augmentation: AugmentationSettings = Field(default_factory=AugmentationSettings)
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
+    prediction: PredictionSettings = Field(default_factory=PredictionSettings)
+    evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
+    device: DeviceSettings = Field(default_factory=DeviceSettings)
+
+
+_HEADING = """A complete radpath experiment: every setting, what it means, and why it has this value.
+Run it again with: radpath train {name}
+Relative paths start at the folder where radpath is run."""
+
+
+def read_experiment(path: Path, assignments: list[str]) -> Experiment:
+    """Read an experiment and apply ``key=value`` overrides.
+
+    Raises:
+        SettingsError: the file or an override is wrong; the message names the key and the nearest match.
+    """
+    source = f"{path} with --set" if assignments else str(path)
+    return parse_settings(Experiment, override(read_toml(path), assignments), source=source)
+
+
+def compose_experiment(values: Mapping[str, Any], assignments: list[str]) -> Experiment:
+    """Build an experiment from a derived plan and the user's overrides, which win."""
+    return parse_settings(Experiment, override(values, assignments), source="--set")
+
+
+def render_experiment(experiment: Experiment, *, reasons: Mapping[str, str]) -> str:
+    """Return the experiment as commented TOML."""
+    return render_toml(experiment, heading=_HEADING.format(name="experiment.toml"), reasons=reasons)

@@ -1,0 +1,77 @@
+"""``scan`` and ``split``: the data half of a run on its own, to look at before anything is trained."""
+
+from pathlib import Path
+from typing import Any
+
+from radpath import files
+from radpath.data.fingerprint import measure
+from radpath.data.inputs import DataSettings
+from radpath.data.split import Split, SplitSettings, split_by_case, write_splits
+from radpath.errors import SettingsError
+from radpath.recipes.fit import data_values
+from radpath.recipes.gathering import gather, run_name
+from radpath.recipes.planning import derive_plan
+from radpath.recipes.telling import say, say_findings, say_path, say_rows
+from radpath.records import SIDES
+from radpath.settings import override, parse_settings
+
+
+def scan_images(images: Path, *, labels: Path | None, assignments: list[str], out: Path | None) -> Path:
+    """Scan, label and verify images; write ``manifest.parquet`` and ``exclusions.csv``.
+
+    Raises:
+        RadpathError: bad input; the message says what, where and what to do.
+    """
+    data, _ = _settings(images, labels, assignments)
+    manifest = gather(data)
+    folder = out or Path("runs") / f"{run_name(images)}-scan"
+    manifest.write(folder / "manifest.parquet")
+    manifest.write_exclusions(folder / "exclusions.csv")
+    say_rows(f"Images in {images}", measure(manifest).to_rows())
+    say_findings(manifest.findings)
+    say("")
+    say_path("Manifest", folder / "manifest.parquet")
+    say_path("Exclusions", folder / "exclusions.csv")
+    return folder
+
+
+def split_images(images: Path, *, labels: Path | None, assignments: list[str], out: Path | None) -> Split:
+    """Split images by case; write ``splits.csv`` and ``exclusions.csv``.
+
+    Raises:
+        LeakError: a case or an identical image stands on two sides.
+        RadpathError: bad input; the message says what, where and what to do.
+    """
+    data, values = _settings(images, labels, assignments)
+    manifest = gather(data)
+    plan = derive_plan(measure(manifest), sides_given=manifest.kept["split"].is_not_null().any())
+    source = {"source": plan.values["split"]["source"]}
+    settings = parse_settings(SplitSettings, {**source, **values.get("split", {})}, source="--set split")
+    split = split_by_case(manifest, settings)
+    folder = out or Path("runs") / f"{run_name(images)}-split"
+    write_splits(split, folder / "splits.csv")
+    split.manifest.write_exclusions(folder / "exclusions.csv")
+    files.write_json(folder / "split.json", settings.model_dump(mode="json"))
+    _say_sides(split)
+    say_findings(split.manifest.findings)
+    say("")
+    say_path("Split", folder / "splits.csv")
+    say_path("Exclusions", folder / "exclusions.csv")
+    return split
+
+
+def _settings(images: Path, labels: Path | None, assignments: list[str]) -> tuple[DataSettings, dict[str, Any]]:
+    values = override({"data": data_values(images, labels)}, assignments)
+    foreign = [name for name in values if name not in ("data", "split")]
+    if foreign:
+        raise SettingsError(f"--set {foreign[0]}: only settings of [data] and [split] matter here")
+    return parse_settings(DataSettings, values["data"], source="--set data"), values
+
+
+def _say_sides(split: Split) -> None:
+    audit = split.audit
+    rows = [("", *split.classes, "images", "cases")]
+    for side in SIDES:
+        counts = [str(audit.images_per_class[name][side]) for name in split.classes]
+        rows.append((side, *counts, str(audit.num_images[side]), str(audit.num_cases[side])))
+    say_rows("Images on each side", rows)

@@ -1,0 +1,260 @@
+"""A run folder's files become the page, the figures and the model card; the model is not needed."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from radpath import files
+from radpath.data.inputs import DataSettings
+from radpath.data.leaks import Audit
+from radpath.data.manifest import Manifest
+from radpath.data.preparation import prepare_image
+from radpath.data.reading import read_image
+from radpath.errors import DataError
+from radpath.evaluation.estimates import Evaluation
+from radpath.evaluation.predictions import Predictions, read_predictions
+from radpath.evaluation.thresholds import decide
+from radpath.recipes.experiment import Experiment
+from radpath.recipes.running import read_audit, read_choices, read_findings
+from radpath.records import SIDES, Side
+from radpath.reporting.card import write_model_card
+from radpath.reporting.content import (
+    Check,
+    DataSummary,
+    Epoch,
+    Exclusion,
+    Mistake,
+    ReportContent,
+    Sample,
+    SideCounts,
+    SplitSummary,
+    TrainingSummary,
+)
+from radpath.reporting.figures import all_figures
+from radpath.reporting.page import write_report
+from radpath.reporting.thumbnails import thumbnail
+from radpath.reporting.wording import reported_sides
+from radpath.run_folder import RunFolder
+from radpath.seeding import generator_for
+from radpath.settings import flatten
+from radpath.training.history import best_of, read_history
+
+_SAMPLES_A_CLASS: Final = 6
+_MISTAKES: Final = 12
+_EXAMPLES_A_REASON: Final = 5
+_WEIGHTED: Final = (
+    "The loss weighs classes by the inverse of their frequency, which moves the probabilities: they rank images, but "
+    "are not the chance of a class in a population."
+)
+_CHOSEN_BY: Final = "highest validation AUC; a lower validation loss breaks ties"
+
+
+def write_run_report(experiment: Experiment, folder: RunFolder) -> None:
+    """Write ``report.html``, ``figures/`` and ``model_card.md`` from the other files of the folder.
+
+    Raises:
+        DataError: a file of the run is missing or damaged.
+    """
+    content = gather_content(experiment, folder)
+    figures = all_figures(content)
+    for name, drawing in figures.items():
+        files.write_text(folder.figures / f"{name}.svg", drawing)
+    write_model_card(content, folder.model_card)
+    write_report(content, folder.report, figures=figures)
+
+
+def gather_content(experiment: Experiment, folder: RunFolder) -> ReportContent:
+    """Read a run folder into what the page shows."""
+    manifest = Manifest.read(folder.manifest, images=experiment.data.images)
+    predictions = read_predictions(folder.predictions)
+    evaluation = Evaluation.from_dict(files.read_json(folder.metrics))
+    environment = files.read_json(folder.environment)
+    pictures = _Pictures(manifest, experiment)
+    return ReportContent(
+        title=folder.root.resolve().name,
+        question=experiment.question or f"Which of {', '.join(evaluation.classes)} does an image show?",
+        command=environment["command"],
+        created=environment["started"].replace("T", " ").replace("+00:00", " UTC"),
+        data=_data(experiment.data, manifest, folder),
+        samples=_samples(manifest, evaluation.classes, pictures),
+        split=_split(experiment, folder),
+        plan=read_choices(folder),
+        training=_training(experiment, folder),
+        evaluation=evaluation,
+        predictions=predictions,
+        mistakes=_mistakes(predictions, evaluation, pictures),
+        settings=_plain(experiment.model_dump(mode="json")),
+        environment=_plain(environment),
+        limits=_limits(experiment),
+    )
+
+
+class _Pictures:
+    """Thumbnails of images as the network gets them; a grey square where an image is not there any more."""
+
+    def __init__(self, manifest: Manifest, experiment: Experiment) -> None:
+        self._manifest, self._experiment = manifest, experiment
+        rows = manifest.table.select("record_id", "path", "member").iter_rows()
+        self._places = {record_id: (path, member) for record_id, path, member in rows}
+
+    def of(self, record_id: str) -> bytes:
+        """Return one thumbnail."""
+        path, member = self._places.get(record_id, ("", ""))
+        data = self._experiment.data
+        try:
+            image = read_image(
+                self._manifest.images, path, member, max_pixels=data.max_pixels, transparency=data.transparency
+            )
+        except (DataError, OSError):
+            return thumbnail(np.full((32, 32), 128, dtype=np.uint8))
+        return thumbnail(prepare_image(image, self._experiment.pixels).squeeze())
+
+
+def _data(data: DataSettings, manifest: Manifest, folder: RunFolder) -> DataSummary:
+    kept = manifest.kept
+    kinds = kept.group_by("format", "mode", "bit_depth").len().sort("len", descending=True)
+    return DataSummary(
+        images=str(data.images),
+        labels=str(data.labels) if data.labels else _label_source(data.images),
+        num_found=len(manifest.table),
+        num_cases_found=manifest.table["case"].n_unique(),
+        num_kept=len(kept),
+        num_cases_kept=kept["case"].n_unique(),
+        num_cases_assumed=int(kept["case_assumed"].fill_null(value=False).sum()),
+        kinds={f"{format_}, {mode}, {depth} bit": number for format_, mode, depth, number in kinds.iter_rows()},
+        sizes_px={
+            side: kept.filter(pl.col("split") == side).select("width_px", "height_px").to_numpy().astype(np.int64)
+            for side in SIDES
+        },
+        exclusions=_exclusions(manifest),
+        findings=read_findings(folder),
+    )
+
+
+def _label_source(images: Path) -> str:
+    return "the array file" if images.suffix == ".npz" else "folder names"
+
+
+def _exclusions(manifest: Manifest) -> tuple[Exclusion, ...]:
+    groups = manifest.excluded.sort("record_id").group_by("reason", maintain_order=True)
+    exclusions = [
+        Exclusion(
+            reason=str(reason[0]),
+            num_images=len(rows),
+            num_cases=rows["case"].drop_nulls().n_unique(),
+            examples=tuple(rows["detail"].drop_nulls().head(_EXAMPLES_A_REASON)),
+        )
+        for reason, rows in groups
+    ]
+    return tuple(sorted(exclusions, key=lambda exclusion: -exclusion.num_images))
+
+
+def _samples(manifest: Manifest, classes: Sequence[str], pictures: _Pictures) -> Mapping[str, tuple[Sample, ...]]:
+    """Choose some training images of each class, each from another case where there are enough."""
+    training = manifest.kept.filter(pl.col("split") == "train")
+    chosen = {}
+    for name in classes:
+        of_class = training.filter(pl.col("label") == name)
+        order = generator_for(0, "samples", name).permutation(len(of_class))
+        some = of_class[order.tolist()].unique("case", maintain_order=True).head(_SAMPLES_A_CLASS)
+        chosen[name] = tuple(
+            Sample(picture=pictures.of(record_id), caption=f"{record_id}, {width} x {height} px")
+            for record_id, width, height in some.select("record_id", "width_px", "height_px").iter_rows()
+        )
+    return chosen
+
+
+def _split(experiment: Experiment, folder: RunFolder) -> SplitSummary:
+    checks = files.read_json(folder.checks)
+    audit = read_audit(folder)
+    sides = tuple(
+        SideCounts(
+            side=side,
+            num_images=audit.num_images[side],
+            num_cases=audit.num_cases[side],
+            images_per_class={name: counts[side] for name, counts in audit.images_per_class.items()},
+            cases_per_class={name: counts[side] for name, counts in audit.cases_per_class.items()},
+        )
+        for side in SIDES
+    )
+    return SplitSummary(
+        method=_split_method(experiment, checks["source"]),
+        sides=sides,
+        checks=_checks(experiment, checks["leaks"], audit),
+    )
+
+
+def _split_method(experiment: Experiment, source: str) -> str:
+    split = experiment.split
+    return {
+        "given": "The sides were given with the data.",
+        "cases": "The cases of each side were listed in the settings.",
+        "fractions": (
+            f"Cases were dealt to the sides with seed {split.seed}, classes in proportion: {split.test_fraction:.0%} "
+            f"for the test, {split.validation_fraction:.0%} for validation, the rest for training."
+        ),
+    }[source]
+
+
+def _checks(experiment: Experiment, leaks: Sequence[str], audit: Audit) -> tuple[Check, ...]:
+    checks = [Check(what="No case is on two sides", outcome="passed", detail=f"{sum(audit.num_cases.values())} cases")]
+    what = "No identical file and no identical pixels are on two sides"
+    if not leaks:
+        return (*checks, Check(what=what, outcome="passed"))
+    shown = "; ".join(leaks[:_EXAMPLES_A_REASON]) + ("; …" if len(leaks) > _EXAMPLES_A_REASON else "")
+    if experiment.split.leaks == "allow":
+        detail = f"{len(leaks)} pairs stand on two sides, and were left there by split.leaks = 'allow': {shown}"
+        return (*checks, Check(what=what, outcome="failed", detail=detail))
+    detail = f"{len(leaks)} pairs; the training copy was dropped (of validation and test, the former's): {shown}"
+    return (*checks, Check(what=what, outcome="handled", detail=detail))
+
+
+def _training(experiment: Experiment, folder: RunFolder) -> TrainingSummary:
+    history = read_history(folder.history)
+    weights = files.read_json(folder.weights)
+    learned = "only the head was trained" if experiment.model.freeze == "all" else "everything was trained"
+    padding: dict[Side, float] = files.read_json(folder.padding)
+    return TrainingSummary(
+        model=f"{experiment.model.backbone}, weights: {weights['origin']}; a linear head; {learned}",
+        history=tuple(Epoch(**dataclasses.asdict(epoch)) for epoch in history),
+        chosen_epoch=best_of(history).epoch,
+        chosen_by=_CHOSEN_BY,
+        padded_share=padding,
+    )
+
+
+def _mistakes(predictions: Predictions, evaluation: Evaluation, pictures: _Pictures) -> tuple[Mistake, ...]:
+    """Return the wrongly decided images of the reported side whose truth was thought least probable."""
+    side = reported_sides(evaluation)[0].side
+    place = {name: column for column, name in enumerate(predictions.classes)}
+    decisions = decide(predictions.probabilities, classes=predictions.classes, threshold=evaluation.threshold)
+    wrong = [
+        (float(predictions.probabilities[row, place[truth]]), row, truth)
+        for row, truth in enumerate(predictions.truth)
+        if truth is not None and predictions.sides[row] == side and decisions[row] != place[truth]
+    ]
+    return tuple(
+        Mistake(
+            picture=pictures.of(predictions.record_ids[row]),
+            record_id=predictions.record_ids[row],
+            case=predictions.cases[row],
+            truth=truth,
+            decision=predictions.classes[decisions[row]],
+            probability_of_truth=probability,
+        )
+        for probability, row, truth in sorted(wrong)[:_MISTAKES]
+    )
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, str]:
+    return {key: "not set" if value is None else str(value) for key, value in flatten(values).items()}
+
+
+def _limits(experiment: Experiment) -> tuple[str, ...]:
+    if experiment.training.class_weights == "none":
+        return ()
+    return (_WEIGHTED,)

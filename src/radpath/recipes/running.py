@@ -1,0 +1,222 @@
+"""The parts of a run that several recipes share, each one step from one file of the run folder to the next."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from lightning_fabric import Fabric
+
+from radpath import files
+from radpath.data.batches import UNLABELLED, ImageSource
+from radpath.data.leaks import Audit
+from radpath.data.manifest import Finding, Manifest
+from radpath.data.preparation import PixelStore, prepare
+from radpath.data.split import Split, write_splits
+from radpath.errors import SettingsError
+from radpath.evaluation.estimates import Evaluation
+from radpath.evaluation.evaluate import evaluate
+from radpath.evaluation.predictions import Predictions, read_predictions, write_predictions
+from radpath.models.backbones import Backbone
+from radpath.models.classifier import Classifier, build_classifier
+from radpath.recipes.experiment import Experiment
+from radpath.records import Side
+from radpath.reporting.content import Choice
+from radpath.run_folder import RunFolder
+from radpath.seeding import derived_seed
+from radpath.training.checkpoints import Checkpoints, load_best
+from radpath.training.loop import Sides, train
+from radpath.training.prediction import predict
+
+
+def record_data(folder: RunFolder, split: Split, choices: Sequence[Choice]) -> None:
+    """Write everything that is known of the data before the training."""
+    split.manifest.write(folder.manifest)
+    split.manifest.write_exclusions(folder.exclusions)
+    write_splits(split, folder.splits)
+    files.write_json(folder.plan, [dataclasses.asdict(choice) for choice in choices])
+    checks = {
+        "classes": list(split.classes),
+        "source": split.source,
+        "leaks": [str(leak) for leak in split.leaks],
+        "audit": dataclasses.asdict(split.audit),
+    }
+    files.write_json(folder.checks, checks)
+    files.write_json(folder.findings, [dataclasses.asdict(finding) for finding in split.manifest.findings])
+    folder.stamp("data", {"the data": split.manifest.content_digest()})
+
+
+def read_findings(folder: RunFolder) -> tuple[Finding, ...]:
+    """Read what ``record_data`` found."""
+    return tuple(Finding(**{**row, "examples": tuple(row["examples"])}) for row in files.read_json(folder.findings))
+
+
+def read_choices(folder: RunFolder) -> tuple[Choice, ...]:
+    """Read the plan."""
+    return tuple(Choice(**row) for row in files.read_json(folder.plan))
+
+
+def read_audit(folder: RunFolder) -> Audit:
+    """Read what was checked on the split."""
+    return Audit(**files.read_json(folder.checks)["audit"])
+
+
+def build_model(experiment: Experiment, classes: Sequence[str]) -> Classifier:
+    """Build the network and refuse sizes that it cannot take.
+
+    Raises:
+        SettingsError: the backbone cannot work with pixels.size or pixels.size_px.
+    """
+    model = build_classifier(
+        experiment.model, num_classes=len(classes), seed=derived_seed(experiment.training.seed, "head")
+    )
+    check_sizes(experiment, model.backbone)
+    return model
+
+
+def check_sizes(experiment: Experiment, backbone: Backbone) -> None:
+    """Refuse native sizes where padding would change predictions, and sizes that a backbone does not take."""
+    pixels = experiment.pixels
+    if pixels.size == "native" and backbone.padding_problem is not None:
+        raise SettingsError(
+            f"pixels.size is 'native', which backbone '{backbone.name}' cannot have: {backbone.padding_problem}; "
+            "set pixels.size to 'fixed', or take a convolutional backbone"
+        )
+    required = backbone.required_size_px
+    if required is not None and pixels.size_px != required:
+        raise SettingsError(
+            f"backbone '{backbone.name}' takes images of {required} px only; set pixels.size_px = {required}"
+        )
+    if pixels.size == "fixed" and pixels.size_px < backbone.smallest_canvas_px // 2:
+        raise SettingsError(
+            f"pixels.size_px is {pixels.size_px}, too small for backbone '{backbone.name}'; set at least "
+            f"{backbone.smallest_canvas_px}"
+        )
+
+
+def prepare_store(experiment: Experiment, manifest: Manifest, folder: RunFolder) -> PixelStore:
+    """Prepare the pixels beside the runs, where other runs with the same images and settings find them."""
+    return prepare(manifest, experiment.data, experiment.pixels, stores=folder.root.parent / ".pixels")
+
+
+def image_source(
+    experiment: Experiment, store: PixelStore, table: pl.DataFrame, *, classes: Sequence[str], smallest_canvas_px: int
+) -> ImageSource:
+    """Return the images of a manifest's rows with their labels."""
+    place = {name: number for number, name in enumerate(classes)}
+    labels = [place.get(label, UNLABELLED) for label in table["label"].to_list()]
+    return ImageSource(
+        store=store,
+        rows=store.index(table["record_id"].to_list()),
+        labels=np.array(labels, dtype=np.int64),
+        pixels=experiment.pixels,
+        batches=experiment.batches,
+        smallest_canvas_px=smallest_canvas_px,
+    )
+
+
+def sources_of(experiment: Experiment, split: Split, store: PixelStore, model: Classifier) -> dict[Side, ImageSource]:
+    """Return one source a side."""
+    kept = split.manifest.kept
+    sides: tuple[Side, ...] = ("train", "validation", "test")
+    return {
+        side: image_source(
+            experiment,
+            store,
+            kept.filter(pl.col("split") == side),
+            classes=split.classes,
+            smallest_canvas_px=model.backbone.smallest_canvas_px,
+        )
+        for side in sides
+    }
+
+
+def learn(
+    experiment: Experiment, model: Classifier, sources: dict[Side, ImageSource], folder: RunFolder, fabric: Fabric
+) -> None:
+    """Train, and prove that what is frozen stayed as it was."""
+    before = model.frozen_checksum()
+    if fabric.is_global_zero:
+        files.write_json(folder.weights, {**model.backbone.report.to_dict(), "frozen_checksum": before})
+    train(
+        model,
+        Sides(train=sources["train"], validation=sources["validation"]),
+        experiment.training,
+        augmentation=experiment.augmentation,
+        prediction=experiment.prediction,
+        folder=folder,
+        fabric=fabric,
+    )
+    if model.frozen_checksum() != before:
+        raise AssertionError("frozen weights changed during training")  # a defect of radpath, never a user's
+    if fabric.is_global_zero:
+        best = files.digest_file(Checkpoints(folder.checkpoints).best)
+        folder.stamp("train", {"the data": folder.stamped("data")["the data"], "checkpoints/best.safetensors": best})
+
+
+def predict_all(
+    experiment: Experiment,
+    model: Classifier,
+    split: Split,
+    sources: dict[Side, ImageSource],
+    folder: RunFolder,
+    fabric: Fabric,
+) -> None:
+    """Write ``predictions.csv`` of the best epoch for all sides."""
+    load_best(model, Checkpoints(folder.checkpoints).best)
+    model.to(fabric.device)
+    kept = split.manifest.kept
+    tables = [kept.filter(pl.col("split") == side) for side in sources]
+    probabilities = [
+        predict(model, source, experiment.prediction, fabric=fabric, what=f"predicting {side}")
+        for side, source in sources.items()
+    ]
+    table = pl.concat(tables)
+    predictions = Predictions(
+        record_ids=tuple(table["record_id"]),
+        cases=tuple(table["case"]),
+        sides=tuple(table["split"]),
+        truth=tuple(table["label"]),
+        probabilities=np.concatenate(probabilities),
+        classes=split.classes,
+    )
+    if fabric.is_global_zero:
+        write_predictions(predictions, folder.predictions)
+        folder.stamp("predict", {"predictions.csv": files.digest_file(folder.predictions)})
+
+
+def evaluate_run(experiment: Experiment, folder: RunFolder) -> tuple[Predictions, Evaluation]:
+    """Turn ``predictions.csv`` into ``metrics.json`` and ``thresholds.json``."""
+    predictions = read_predictions(folder.predictions)
+    evaluation = evaluate(predictions, experiment.evaluation)
+    files.write_json(folder.metrics, evaluation.to_dict())
+    threshold = evaluation.threshold
+    files.write_json(folder.thresholds, threshold.to_dict() if threshold else {"rule": "highest probability"})
+    folder.stamp("evaluate", {"predictions.csv": files.digest_file(folder.predictions)})
+    return predictions, evaluation
+
+
+def device_name(fabric: Fabric) -> str:
+    """Return the device in words."""
+    if fabric.device.type == "cuda":
+        return f"{torch.cuda.get_device_name(fabric.device)} x {fabric.world_size}"
+    return f"{fabric.device.type}, {torch.get_num_threads()} threads, {fabric.world_size} process"
+
+
+def classes_of(folder: RunFolder) -> tuple[str, ...]:
+    """Return the classes of a run, in the order of the model's outputs."""
+    checks: dict[str, Any] = json.loads(folder.checks.read_text(encoding="utf-8"))
+    return tuple(checks["classes"])
+
+
+def default_folder(out: Path | None, name: str) -> Path:
+    """Return the folder of a new run: what the user said, else the first free name below ``runs``."""
+    if out is not None:
+        return out
+    runs = Path("runs")
+    candidates = [runs / name, *(runs / f"{name}-{number}" for number in range(2, 10_000))]
+    return next(folder for folder in candidates if not folder.exists())

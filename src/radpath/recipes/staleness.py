@@ -1,0 +1,73 @@
+"""What changed since a run began: images, labels, sides or settings, by content."""
+
+import polars as pl
+
+from radpath.data.manifest import Manifest
+from radpath.errors import StaleError
+from radpath.recipes.experiment import Experiment
+from radpath.run_folder import RunFolder
+from radpath.settings import flatten
+
+_MOST_NAMED = 3
+
+
+def require_same_run(folder: RunFolder, then: Experiment, now: Experiment) -> None:
+    """Refuse to continue a run with other settings; where it runs may change.
+
+    Raises:
+        StaleError: naming the settings, with both values.
+    """
+    changes = changed_settings(then, now)
+    if changes:
+        raise StaleError(
+            f"{folder.root}: the settings changed since this run began: {'; '.join(changes)}; "
+            "start a new run with another --out, or take the change back"
+        )
+
+
+def changed_settings(then: Experiment, now: Experiment) -> list[str]:
+    """Return one text for each setting that differs, the device's left out."""
+    old, new = (flatten(experiment.model_dump(mode="json", exclude={"device"})) for experiment in (then, now))
+    changed = [key for key in new | old if old.get(key) != new.get(key)]
+    return [f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in changed]
+
+
+def require_same_data(folder: RunFolder, now: Manifest) -> None:
+    """Refuse to continue a run on other images, labels or sides.
+
+    Raises:
+        StaleError: saying which changed, how many, with examples.
+    """
+    changes = changed_data(Manifest.read(folder.manifest, images=now.images), now)
+    if changes:
+        raise StaleError(
+            f"{folder.root}: the data changed since this run began: {'; '.join(changes)}; "
+            "start a new run with another --out, or restore the data"
+        )
+
+
+def changed_data(then: Manifest, now: Manifest) -> list[str]:
+    """Return one text for each kind of change between two manifests."""
+    old_ids, new_ids = set(then.table["record_id"]), set(now.table["record_id"])
+    both = then.table.join(now.table, on="record_id", suffix="_now")
+    changes = {
+        "{n} added": sorted(new_ids - old_ids),
+        "{n} removed": sorted(old_ids - new_ids),
+        "{n} with other content": _differing(both, "file_digest"),
+        "{n} with another label": _differing(both, "label"),
+        "{n} with another case": _differing(both, "case"),
+        "{n} on another side": _differing(both, "split"),
+        "{n} excluded or taken back": _differing(both, "status"),
+    }
+    return [_sentence(text, records) for text, records in changes.items() if records]
+
+
+def _differing(both: pl.DataFrame, column: str) -> list[str]:
+    differs = pl.col(column).ne_missing(pl.col(f"{column}_now"))
+    return both.filter(differs)["record_id"].sort().to_list()
+
+
+def _sentence(text: str, records: list[str]) -> str:
+    named = ", ".join(records[:_MOST_NAMED]) + (", …" if len(records) > _MOST_NAMED else "")
+    images = f"{len(records)} image{'s' if len(records) > 1 else ''}"
+    return f"{text.format(n=images)} ({named})"

@@ -1,0 +1,93 @@
+"""From a complete experiment to a report; from an unfinished run to the same report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from radpath import files
+from radpath.data.split import Split
+from radpath.errors import SettingsError
+from radpath.recipes.environment import describe_environment
+from radpath.recipes.experiment import Experiment, read_experiment, render_experiment
+from radpath.recipes.gathering import gather_split, run_name
+from radpath.recipes.report import write_run_report
+from radpath.recipes.running import (
+    build_model,
+    default_folder,
+    device_name,
+    evaluate_run,
+    learn,
+    predict_all,
+    prepare_store,
+    record_data,
+    sources_of,
+)
+from radpath.recipes.staleness import require_same_data, require_same_run
+from radpath.recipes.telling import say, say_findings, say_path, say_results
+from radpath.reporting.content import Choice
+from radpath.run_folder import RunFolder
+from radpath.training.device import launch
+
+
+def train_experiment(path: Path, *, assignments: list[str], out: Path | None, resume: bool, command: str) -> RunFolder:
+    """Run an experiment from its file, or continue one that was interrupted.
+
+    Args:
+        path: an experiment.toml; with ``resume``, that of the run or the one the run was made from.
+        assignments: ``key=value`` settings that win over the file.
+        out: the run folder; None for a new one below ``runs`` or, with ``resume``, the folder of ``path``.
+        resume: continue after the last finished epoch.
+        command: the command line, for the report.
+
+    Raises:
+        StaleError: images, labels or settings are not those that the run began with.
+        RadpathError: bad input; the message says what, where and what to do.
+    """
+    experiment = read_experiment(path, assignments)
+    if resume:
+        folder = RunFolder.open(_folder_to_resume(path, out))
+        require_same_run(folder, read_experiment(folder.experiment, []), experiment)
+        split = gather_split(experiment.data, experiment.split)
+        require_same_data(folder, split.manifest)
+        return finish(experiment, split, folder, command=command)
+    folder = RunFolder.create(default_folder(out, run_name(experiment.data.images)))
+    split = gather_split(experiment.data, experiment.split)
+    say_findings(split.manifest.findings)
+    start(experiment, split, [], folder=folder)
+    return finish(experiment, split, folder, command=command)
+
+
+def _folder_to_resume(path: Path, out: Path | None) -> Path:
+    if out is not None:
+        return out
+    if (path.parent / "stamps.json").is_file():
+        return path.parent
+    raise SettingsError(f"--resume needs the run: name its own experiment.toml, or its folder with --out; got {path}")
+
+
+def start(experiment: Experiment, split: Split, choices: Sequence[Choice], *, folder: RunFolder) -> None:
+    """Write down what a run is about to do; the settings come last, since they make the folder a run."""
+    record_data(folder, split, choices)
+    reasons = {choice.setting: choice.reason for choice in choices}
+    files.write_text(folder.experiment, render_experiment(experiment, reasons=reasons))
+
+
+def finish(experiment: Experiment, split: Split, folder: RunFolder, *, command: str) -> RunFolder:
+    """Prepare, learn, predict, evaluate and report."""
+    store = prepare_store(experiment, split.manifest, folder)
+    fabric = launch(experiment.device)
+    model = build_model(experiment, split.classes)
+    sources = sources_of(experiment, split, store, model)
+    environment = describe_environment(experiment, command=command, device=device_name(fabric))
+    files.write_json(folder.environment, environment)
+    say(f"Training on {device_name(fabric)}; {model.backbone.report.sentence()}")
+    learn(experiment, model, sources, folder, fabric)
+    predict_all(experiment, model, split, sources, folder, fabric)
+    shares = {side: source.padded_share() for side, source in sources.items()}
+    files.write_json(folder.padding, shares)
+    _, evaluation = evaluate_run(experiment, folder)
+    say_results(evaluation)
+    write_run_report(experiment, folder)
+    say("")
+    say_path("Run folder", folder.root)
+    say_path("Report", folder.report)
+    return folder

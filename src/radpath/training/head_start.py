@@ -1,0 +1,57 @@
+"""The head's first weights: logistic regression on the features of the backbone as it came.
+
+In: features of the training images. Out: a head that is already the best linear one, from which fine-tuning starts
+gently; with a frozen backbone it is nearly the end. A head that starts from nothing first spoils the backbone with its
+large gradients (Kumar et al. 2022, "Fine-tuning can distort pretrained features").
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+_ITERATIONS = 100
+
+
+def fit_head(
+    head: nn.Linear,
+    features: Float[Tensor, "images features"],
+    labels: Int[Tensor, " images"],
+    *,
+    weights: Float[Tensor, " classes"],
+    decay: float,
+) -> float:
+    """Set the head to the minimum of weighted cross-entropy + decay / 2 * squared weights; return the cross-entropy.
+
+    Features are standardised, so that the decay means the same for every backbone; the standardisation is folded into
+    the head. The minimum is unique and is found in float64 (L-BFGS), so the result depends on no seed.
+
+    Args:
+        head: is changed.
+        features: one row an image.
+        labels: the class of each image.
+        weights: of the classes in the loss.
+        decay: strength of the penalty, per image; above 0.
+    """
+    centre, spread = features.double().mean(0), features.double().std(0, correction=0) + 1e-6
+    standard = (features.double() - centre) / spread
+    slopes = torch.zeros(head.out_features, head.in_features, dtype=torch.float64, requires_grad=True)
+    offsets = torch.zeros(head.out_features, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.LBFGS([slopes, offsets], max_iter=_ITERATIONS, line_search_fn="strong_wolfe")
+    balance = weights.double()[labels] / weights.double()[labels].sum()
+
+    def cross_entropy() -> Tensor:
+        losses = functional.cross_entropy(standard @ slopes.T + offsets, labels, reduction="none")
+        return (losses * balance).sum()
+
+    def objective() -> float:
+        optimiser.zero_grad()
+        total = cross_entropy() + decay / 2 * slopes.square().sum()
+        total.backward()  # type: ignore[no-untyped-call] # PyTorch leaves it untyped
+        return float(total.detach())
+
+    optimiser.step(objective)  # type: ignore[no-untyped-call] # as above
+    with torch.no_grad():
+        head.weight.copy_(slopes / spread)
+        head.bias.copy_(offsets - (slopes / spread) @ centre)
+        return float(cross_entropy())
