@@ -44,6 +44,9 @@ class PlantedFault:
     message: str
     """What is wrong, in one sentence."""
 
+    def __str__(self) -> str:
+        return self.message
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FaultPlan:
