@@ -59,6 +59,12 @@ class MissingExtraError(RadpathError):
     exit_code = 9
 
 
+class TrainingError(RadpathError):
+    """Training cannot go on: the loss is not a number any more."""
+
+    exit_code = 10
+
+
 INTERRUPTED_EXIT_CODE = 130  # the shells' convention for a program that was stopped with Ctrl-C
 
 
@@ -78,6 +84,7 @@ def exit_codes() -> dict[int, str]:
         StorageError,
         WeightsError,
         MissingExtraError,
+        TrainingError,
     ]
     sentences = {kind.exit_code: (kind.__doc__ or "").splitlines()[0] for kind in kinds}
     sentences[RadpathError.exit_code] = "A defect in radpath: please report it with the traceback."

@@ -8,7 +8,7 @@ Side = Literal["train", "validation", "test"]
 SIDES: Final[tuple[Side, ...]] = get_args(Side)
 
 PROBABILITY_PREFIX: Final = "probability:"
-"""``predictions.csv`` has one column a class, named by this prefix and the class, for example ``probability:benign``."""
+"""``predictions.csv`` has one column a class, named by this prefix and the class: ``probability:benign``."""
 
 PREDICTION_COLUMNS: Final = ("record_id", "case", "split", "truth")
 """The first columns of ``predictions.csv``; the probability columns follow, one a class, in the model's order."""

@@ -91,7 +91,7 @@ class ValidArea(TorchFunctionMode):
 
     def filled(self, tensor: Tensor, level: _Level, value: float = 0.0) -> Tensor:
         """Return the tensor with ``value`` outside the valid area."""
-        return tensor.masked_fill(~self.mask_of(tensor, level), value)
+        return _where(self.mask_of(tensor, level), tensor, value)
 
     def step(self, level: _Level, output: Tensor, window: "_Window") -> None:
         """Record the valid sizes after a sliding window, as the window would find them on the image alone."""
@@ -268,7 +268,7 @@ def _reduction(
     mask = places.mask
     if func in (torch.mean, Tensor.mean):
         return _masked_mean(input, mask, dims=places.dims, keepdim=keepdim)
-    return func(input.masked_fill(~mask, -torch.inf), dim, keepdim=keepdim, **rest)
+    return func(_where(mask, input, -torch.inf), dim, keepdim=keepdim, **rest)
 
 
 def _norm(
@@ -281,7 +281,7 @@ def _norm(
     **rest: Any,
 ) -> Tensor:
     places = _spatial_dims(area, input, dim)
-    seen = input if places is None else input.masked_fill(~places.mask, 0.0)
+    seen = input if places is None else _where(places.mask, input, 0.0)
     return func(seen, p=p, dim=dim, keepdim=keepdim, **rest)
 
 
@@ -307,8 +307,13 @@ def _spatial_dims(area: ValidArea, tensor: Tensor, dim: Any) -> _Places | None:
     return None
 
 
+def _where(mask: Tensor, tensor: Tensor, value: float) -> Tensor:
+    """Return the tensor with ``value`` where the mask is False; unlike masked_fill it keeps "channels last"."""
+    return torch.where(mask, tensor, torch.full((), value, dtype=tensor.dtype, device=tensor.device))
+
+
 def _masked_mean(tensor: Tensor, mask: Tensor, *, dims: tuple[int, int], keepdim: bool) -> Tensor:
-    total = tensor.masked_fill(~mask, 0.0).sum(dim=dims, keepdim=keepdim)
+    total = _where(mask, tensor, 0.0).sum(dim=dims, keepdim=keepdim)
     return total / mask.sum(dim=dims, keepdim=keepdim).to(tensor.dtype)
 
 
@@ -363,8 +368,8 @@ def _masked_moments(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return mean and biased variance of each channel over the valid positions, and how many there are."""
     count = mask.sum()
-    mean = tensor.masked_fill(~mask, 0.0).sum(dim=(0, 2, 3)) / count
-    spread = (tensor - mean[:, None, None]).masked_fill(~mask, 0.0)
+    mean = _where(mask, tensor, 0.0).sum(dim=(0, 2, 3)) / count
+    spread = _where(mask, tensor - mean[:, None, None], 0.0)
     return mean, spread.square().sum(dim=(0, 2, 3)) / count, count
 
 

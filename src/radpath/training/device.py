@@ -14,6 +14,7 @@ from pydantic import Field
 from radpath.errors import DeviceError
 from radpath.models import torchvision_compat
 from radpath.settings import Settings
+from radpath.training.memory import keep_freed_memory
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -37,6 +38,8 @@ def launch(settings: DeviceSettings) -> Fabric:
     """
     torchvision_compat.ensure_importable()  # Fabric looks at torchvision too
     accelerator = _resolve(settings)
+    if accelerator == "cpu":
+        keep_freed_memory()
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA's matrix products may differ
