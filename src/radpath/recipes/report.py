@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from radpath import files
+from radpath.data.array_file import is_array_file
 from radpath.data.inputs import DataSettings
 from radpath.data.leaks import Audit
 from radpath.data.manifest import Manifest
@@ -69,7 +70,8 @@ def write_run_report(experiment: Experiment, folder: RunFolder) -> None:
 
 def gather_content(experiment: Experiment, folder: RunFolder) -> ReportContent:
     """Read a run folder into what the page shows."""
-    manifest = Manifest.read(folder.manifest, images=experiment.data.images)
+    images = experiment.data.images
+    manifest = Manifest.read(folder.manifest, images=images.parent if is_array_file(images) else images)
     predictions = read_predictions(folder.predictions)
     evaluation = Evaluation.from_dict(files.read_json(folder.metrics))
     environment = files.read_json(folder.environment)
@@ -136,7 +138,7 @@ def _data(data: DataSettings, manifest: Manifest, folder: RunFolder) -> DataSumm
 
 
 def _label_source(images: Path) -> str:
-    return "the array file" if images.suffix == ".npz" else "folder names"
+    return "the array file" if is_array_file(images) else "folder names"
 
 
 def _exclusions(manifest: Manifest) -> tuple[Exclusion, ...]:
