@@ -9,6 +9,7 @@ from radpath.evaluation.predictions import read_predictions
 from radpath.recipes.experiment import read_experiment
 from radpath.recipes.report import write_run_report
 from radpath.recipes.running import evaluate_run
+from radpath.recipes.staleness import require_same_settings
 from radpath.recipes.telling import say, say_path, say_results
 from radpath.run_folder import RunFolder
 from radpath.settings import override, parse_settings
@@ -30,6 +31,7 @@ def evaluate_again(target: Path, *, assignments: list[str], out: Path | None) ->
     now = {"predictions.csv": files.digest_file(folder.predictions)} if folder.predictions.is_file() else {}
     folder.require_fresh("predict", now, remedy="restore it, or evaluate the file itself: radpath evaluate FILE")
     experiment = read_experiment(folder.experiment, [])
+    require_same_settings(folder, experiment)
     _, evaluation = evaluate_run(experiment, folder)
     say_results(evaluation)
     write_run_report(experiment, folder)

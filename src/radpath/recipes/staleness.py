@@ -11,25 +11,34 @@ from radpath.settings import flatten
 _MOST_NAMED = 3
 
 
-def require_same_run(folder: RunFolder, then: Experiment, now: Experiment) -> None:
-    """Refuse to continue a run with other settings; where it runs may change.
+_STEP = "settings"
+
+
+def stamp_settings(folder: RunFolder, experiment: Experiment) -> None:
+    """Record the settings that a run begins with; where it runs is left out, since it may change."""
+    folder.stamp(_STEP, _texts(experiment))
+
+
+def require_same_settings(folder: RunFolder, now: Experiment) -> None:
+    """Refuse to go on with a run under other settings, also where its own experiment.toml was edited.
 
     Raises:
         StaleError: naming the settings, with both values.
     """
-    changes = changed_settings(then, now)
-    if changes:
+    then, texts = folder.stamped(_STEP), _texts(now)
+    changed = [key for key in texts | then if then.get(key) != texts.get(key)]
+    if changed:
+        changes = "; ".join(f"{key} was {then.get(key)} and is {texts.get(key)}" for key in changed)
         raise StaleError(
-            f"{folder.root}: the settings changed since this run began: {'; '.join(changes)}; "
+            f"{folder.root}: the settings changed since this run began: {changes}; "
             "start a new run with another --out, or take the change back"
         )
 
 
-def changed_settings(then: Experiment, now: Experiment) -> list[str]:
-    """Return one text for each setting that differs, the device's left out."""
-    old, new = (flatten(experiment.model_dump(mode="json", exclude={"device"})) for experiment in (then, now))
-    changed = [key for key in new | old if old.get(key) != new.get(key)]
-    return [f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in changed]
+def _texts(experiment: Experiment) -> dict[str, str]:
+    """Return each setting as text, by its dotted name."""
+    values = flatten(experiment.model_dump(mode="json", exclude={"device"}))
+    return {key: repr(value) for key, value in values.items()}
 
 
 def require_same_data(folder: RunFolder, now: Manifest) -> None:

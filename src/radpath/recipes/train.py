@@ -21,7 +21,7 @@ from radpath.recipes.running import (
     record_data,
     sources_of,
 )
-from radpath.recipes.staleness import require_same_data, require_same_run
+from radpath.recipes.staleness import require_same_data, require_same_settings, stamp_settings
 from radpath.recipes.telling import say, say_findings, say_path, say_results
 from radpath.reporting.content import Choice
 from radpath.run_folder import RunFolder
@@ -45,7 +45,7 @@ def train_experiment(path: Path, *, assignments: list[str], out: Path | None, re
     experiment = read_experiment(path, assignments)
     if resume:
         folder = RunFolder.open(_folder_to_resume(path, out))
-        require_same_run(folder, read_experiment(folder.experiment, []), experiment)
+        require_same_settings(folder, experiment)
         split = gather_split(experiment.data, experiment.split)
         require_same_data(folder, split.manifest)
         return finish(experiment, split, folder, command=command)
@@ -67,6 +67,7 @@ def _folder_to_resume(path: Path, out: Path | None) -> Path:
 def start(experiment: Experiment, split: Split, choices: Sequence[Choice], *, folder: RunFolder) -> None:
     """Write down what a run is about to do; the settings come last, since they make the folder a run."""
     record_data(folder, split, choices)
+    stamp_settings(folder, experiment)
     reasons = {choice.setting: choice.reason for choice in choices}
     files.write_text(folder.experiment, render_experiment(experiment, reasons=reasons))
 
