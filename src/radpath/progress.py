@@ -34,5 +34,16 @@ def track(items: Iterable[Item], *, total: int, what: str, unit: str = "images")
         task = bar.add_task(what, total=total, rate="")
         for item in items:
             yield item
-            speed = bar.tasks[0].speed
-            bar.update(task, advance=1, rate=f"{speed:,.1f}/s" if speed else "")
+            bar.update(task, advance=1)
+            bar.update(task, rate=rate_text(bar.tasks[0].speed))
+
+
+def rate_text(per_second: float | None) -> str:
+    """Return a rate as a person reads it: many a second, or seconds for each.
+
+    >>> rate_text(1234.5), rate_text(0.25), rate_text(None)
+    ('1,234.5/s', '4.0 s each', '')
+    """
+    if not per_second:
+        return ""
+    return f"{per_second:,.1f}/s" if per_second >= 1 else f"{1 / per_second:,.1f} s each"

@@ -184,7 +184,7 @@ def _learn(run: _Run, settings: TrainingSettings, *, epoch: int, fabric: Fabric)
     # Every device takes as many steps; where batches do not divide, the first ones are taken again.
     steps = math.ceil(len(batches) / fabric.world_size)
     total, seen, rate = 0.0, 0, 0.0
-    for step in range(steps):
+    for step in track(range(steps), total=steps, what=f"epoch {epoch} of {settings.epochs}", unit="batches"):
         positions = batches[(step * fabric.world_size + fabric.global_rank) % len(batches)]
         rate = set_rate(run.optimiser, settings, done=(epoch - 1 + (step + 1) / steps) / settings.epochs)
         with explained_memory_errors():
