@@ -1,3 +1,127 @@
-"""radpath: from a folder of medical images and a table of labels to a classifier that can be defended."""
+"""radpath: from a folder of medical images and a table of labels to a classifier that can be defended.
 
-__version__ = "0.1.0"
+The four functions below are the commands of the same names. Everything else is imported where it is used, so that
+``import radpath`` takes no time and needs no PyTorch.
+"""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from radpath.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from radpath.evaluation.estimates import Evaluation
+
+__version__: Final = "0.1.0"
+
+__all__ = ["RunFolder", "evaluate", "fit", "predict", "train"]
+
+Value = str | bool | int | float | Path | Sequence[str]
+"""What a setting can hold."""
+
+
+def fit(
+    images: Path | str,
+    *,
+    labels: Path | str | None = None,
+    settings: Mapping[str, Value] | None = None,
+    out: Path | str | None = None,
+) -> RunFolder:
+    """Go from images and labels to a report, without a settings file: measure, plan, train, evaluate.
+
+    Args:
+        images: a folder of images, or a MedMNIST ``.npz`` file.
+        labels: a table (CSV or TSV) of labels; not needed where folders are classes.
+        settings: changes to the plan by dotted name, for example ``{"training.epochs": 5}``.
+        out: the run folder; None for a new one below ``runs``.
+
+    Raises:
+        RadpathError: bad input; the message says what, where and what to do.
+    """
+    from radpath.recipes.fit import fit as recipe
+
+    assignments = _assignments(settings)
+    command = _command("fit", images, assignments, labels=labels, out=out)
+    return recipe(Path(images), labels=_path(labels), assignments=assignments, out=_path(out), command=command)
+
+
+def train(
+    experiment: Path | str,
+    *,
+    settings: Mapping[str, Value] | None = None,
+    out: Path | str | None = None,
+    resume: bool = False,
+) -> RunFolder:
+    """Run an experiment from its file, or continue one that was interrupted.
+
+    Args:
+        experiment: a complete ``experiment.toml``.
+        settings: changes to it by dotted name.
+        out: the run folder; None for a new one below ``runs``.
+        resume: continue an interrupted run to the same result.
+
+    Raises:
+        StaleError: with ``resume``, images, labels or settings are not those that the run began with.
+        RadpathError: bad input; the message says what, where and what to do.
+    """
+    from radpath.recipes.train import train_experiment
+
+    assignments = _assignments(settings)
+    command = _command("train", experiment, assignments, out=out) + (" --resume" if resume else "")
+    return train_experiment(Path(experiment), assignments=assignments, out=_path(out), resume=resume, command=command)
+
+
+def evaluate(
+    target: Path | str, *, settings: Mapping[str, Value] | None = None, out: Path | str | None = None
+) -> "Evaluation":
+    """Compute all numbers again from ``predictions.csv``, without the model, and the report of a run with them.
+
+    Args:
+        target: a run folder, or any program's ``predictions.csv``.
+        settings: for a ``predictions.csv``: settings of ``[evaluation]`` by dotted name.
+        out: for a ``predictions.csv``: the folder of ``metrics.json``; None to write nothing.
+
+    Raises:
+        StaleError: the run's predictions were changed after they were made.
+        RadpathError: bad input; the message says what, where and what to do.
+    """
+    from radpath.recipes.evaluate import evaluate_again
+
+    return evaluate_again(Path(target), assignments=_assignments(settings), out=_path(out))
+
+
+def predict(run: Path | str, images: Path | str, *, out: Path | str | None = None) -> Path:
+    """Apply a trained run, with its frozen threshold, to new images; return the CSV that was written.
+
+    Args:
+        run: a finished run folder.
+        images: a folder of images, or a MedMNIST ``.npz`` file.
+        out: the CSV to write; None for one inside the run.
+
+    Raises:
+        StaleError: the run's model is not the one that the run evaluated.
+        RadpathError: bad input; the message says what, where and what to do.
+    """
+    from radpath.recipes.predict import predict_new
+
+    return predict_new(Path(run), Path(images), out=_path(out))
+
+
+def _assignments(settings: Mapping[str, Value] | None) -> list[str]:
+    """Return settings as the command line takes them: JSON's texts, numbers and lists are TOML's too."""
+    plain = {name: str(value) if isinstance(value, Path) else value for name, value in (settings or {}).items()}
+    return [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in plain.items()]
+
+
+def _command(name: str, first: Path | str, assignments: list[str], **options: Path | str | None) -> str:
+    """Return the command line that does the same, for the report."""
+    given = [word for option, value in options.items() if value is not None for word in (f"--{option}", str(value))]
+    sets = [word for assignment in assignments for word in ("--set", assignment)]
+    return shlex.join(["radpath", name, str(first), *given, *sets])
+
+
+def _path(given: Path | str | None) -> Path | None:
+    return None if given is None else Path(given)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from radpath import files
 from radpath.errors import SettingsError
+from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import EvaluationSettings, evaluate
 from radpath.evaluation.predictions import read_predictions
 from radpath.recipes.experiment import read_experiment
@@ -15,16 +16,15 @@ from radpath.run_folder import RunFolder
 from radpath.settings import override, parse_settings
 
 
-def evaluate_again(target: Path, *, assignments: list[str], out: Path | None) -> None:
-    """Evaluate a run, or any program's ``predictions.csv``.
+def evaluate_again(target: Path, *, assignments: list[str], out: Path | None) -> Evaluation:
+    """Evaluate a run, or any program's ``predictions.csv``, and tell and return the numbers.
 
     Raises:
         StaleError: the run's predictions were changed after they were made.
         RadpathError: bad input; the message says what, where and what to do.
     """
     if target.is_file():
-        _evaluate_table(target, assignments, out)
-        return
+        return _evaluate_table(target, assignments, out)
     if assignments:
         raise SettingsError("--set goes with a predictions.csv; the settings of a run are those of its experiment.toml")
     folder = RunFolder.open(target)
@@ -37,9 +37,10 @@ def evaluate_again(target: Path, *, assignments: list[str], out: Path | None) ->
     write_run_report(experiment, folder)
     say("")
     say_path("Report", folder.report)
+    return evaluation
 
 
-def _evaluate_table(path: Path, assignments: list[str], out: Path | None) -> None:
+def _evaluate_table(path: Path, assignments: list[str], out: Path | None) -> Evaluation:
     """Evaluate a table; the numbers are written where ``out`` says, if it says."""
     values = override({"evaluation": {}}, assignments)
     if set(values) != {"evaluation"}:
@@ -51,3 +52,4 @@ def _evaluate_table(path: Path, assignments: list[str], out: Path | None) -> Non
         files.write_json(out / "metrics.json", evaluation.to_dict())
         say("")
         say_path("Metrics", out / "metrics.json")
+    return evaluation

@@ -5,7 +5,7 @@ views, whose features are computed once; drawing a view then costs nothing. The 
 slow way, and so are the numbers, up to rounding.
 """
 
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from radpath.models.classifier import Classifier
 from radpath.training.prediction import features_of_views
 
 
+@runtime_checkable
 class Learner(Protocol):
     """Gives logits for the images at some positions of the training side."""
 
