@@ -114,3 +114,11 @@ def checksum(module: nn.Module) -> str:
         hasher.update(name.encode())
         hasher.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return hasher.hexdigest()
+
+
+def changing_tensors(model: Classifier) -> dict[str, Tensor]:
+    """Return the parameters and buffers that training may change."""
+    tensors: dict[str, Tensor] = model.state_dict()
+    if model.freeze == "all":
+        return {name: value for name, value in tensors.items() if not name.startswith("backbone.")}
+    return tensors

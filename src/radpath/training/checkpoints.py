@@ -16,7 +16,8 @@ from torch import Tensor
 
 from radpath import files
 from radpath.errors import DataError, WeightsError
-from radpath.models.classifier import Classifier
+from radpath.models.classifier import Classifier, changing_tensors
+from radpath.training.averaging import WeightAverage
 
 _META = "radpath"
 
@@ -42,39 +43,47 @@ class Checkpoints:
         """What training changed in the model, after one epoch."""
         return self.folder / f"epoch-{number:04d}.safetensors"
 
-    def save_state(self, model: Classifier, optimiser: torch.optim.Optimizer, story: dict[str, Any]) -> None:
-        """Save what a resume needs; ``story`` is plain values such as the history."""
+    def save_state(
+        self,
+        model: Classifier,
+        optimiser: torch.optim.Optimizer,
+        average: WeightAverage,
+        *,
+        history: list[dict[str, Any]],
+    ) -> None:
+        """Save what a resume needs."""
         tensors = {f"model.{name}": value for name, value in changing_tensors(model).items()}
+        tensors |= {f"average.{name}": value for name, value in average.tensors.items()}
         for place, values in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{place}.{name}": value for name, value in values.items()}
-        write_tensors(self.state, tensors, story)
+        write_tensors(self.state, tensors, {"history": history, "steps": average.steps})
 
-    def load_state(self, model: Classifier, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
-        """Restore what ``save_state`` saved; return the story.
+    def load_state(
+        self, model: Classifier, optimiser: torch.optim.Optimizer, average: WeightAverage
+    ) -> list[dict[str, Any]]:
+        """Restore what ``save_state`` saved; return the history.
 
         Raises:
             DataError: the file is damaged, or belongs to another model.
         """
         tensors, story = read_tensors(self.state)
-        own = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
-        if set(own) != set(changing_tensors(model)):
+        own, averaged = (_below(tensors, prefix) for prefix in ("model.", "average."))
+        if set(own) != set(changing_tensors(model)) or set(averaged) != set(own):
             raise DataError(f"{self.state} belongs to another model; start again with another --out")
         model.load_state_dict(own, strict=False)
+        average.tensors = {name: value.to(average.tensors[name].device) for name, value in averaged.items()}
+        average.steps = story["steps"]
         state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimiser."):
-                _, place, field = name.split(".")
-                state.setdefault(int(place), {})[field] = value
+        for name, value in _below(tensors, "optimiser.").items():
+            place, field = name.split(".")
+            state.setdefault(int(place), {})[field] = value
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-        return story
+        history: list[dict[str, Any]] = story["history"]
+        return history
 
 
-def changing_tensors(model: Classifier) -> dict[str, Tensor]:
-    """Return the parameters and buffers that training may change."""
-    tensors: dict[str, Tensor] = model.state_dict()
-    if model.freeze == "all":
-        return {name: value for name, value in tensors.items() if not name.startswith("backbone.")}
-    return tensors
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], story: dict[str, Any]) -> None:

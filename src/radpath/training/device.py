@@ -37,7 +37,7 @@ def launch(settings: DeviceSettings) -> Fabric:
         DeviceError: the device, the number of devices or the precision is not available.
     """
     torchvision_compat.ensure_importable()  # Fabric looks at torchvision too
-    accelerator = _resolve(settings)
+    accelerator = require_device(settings)
     if accelerator == "cpu":
         keep_freed_memory()
     torch.backends.cudnn.deterministic = True
@@ -54,7 +54,12 @@ def launch(settings: DeviceSettings) -> Fabric:
     return fabric
 
 
-def _resolve(settings: DeviceSettings) -> str:
+def require_device(settings: DeviceSettings) -> str:
+    """Return the accelerator that the settings mean, without starting anything.
+
+    Raises:
+        DeviceError: the device, the number of devices or the precision is not available.
+    """
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     mps = torch.backends.mps.is_available()
     device = settings.device

@@ -28,6 +28,9 @@ class Learner(Protocol):
     features: list[Tensor] | None
     """The features of every view of every training image, where they are kept."""
 
+    all_labels: Int[np.ndarray, " images"]
+    """The class of every training image."""
+
     def batches(self, *, epoch: int) -> list[Int[np.ndarray, " batch"]]:
         """Return the epoch's batches."""
         ...
@@ -51,6 +54,7 @@ class ImageLearner:
         """Learn from ``source``."""
         self.module: nn.Module = model
         self.features: list[Tensor] | None = None
+        self.all_labels = source.labels
         self._source, self._augmentation, self._seed = source, augmentation, seed
 
     def batches(self, *, epoch: int) -> list[Int[np.ndarray, " batch"]]:
@@ -85,6 +89,7 @@ class FeatureLearner:
         """Learn from ``features``, which belong to the images of ``source``."""
         self.module: nn.Module = nn.Sequential(model.dropout, model.head)
         self.features: list[Tensor] | None = features
+        self.all_labels = source.labels
         self._source, self._augmentation, self._seed = source, augmentation, seed
         self._stacked: Float[Tensor, "views images features"] = torch.stack(features)
 

@@ -8,26 +8,27 @@ bits as one that was not.
 import dataclasses
 import math
 import time
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, final
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from radpath.data.augmentation import NUM_VIEWS, AugmentationSettings
 from radpath.data.batches import ImageSource
 from radpath.errors import TrainingError
 from radpath.evaluation.ranking import macro_roc_auc
-from radpath.models.classifier import Classifier
+from radpath.models.classifier import Classifier, changing_tensors
 from radpath.progress import track
 from radpath.run_folder import RunFolder
 from radpath.seeding import derived_seed
-from radpath.training.checkpoints import Checkpoints, changing_tensors, write_tensors
+from radpath.training.averaging import WeightAverage
+from radpath.training.checkpoints import Checkpoints, write_tensors
 from radpath.training.device import explained_memory_errors
+from radpath.training.event_log import log_epoch
 from radpath.training.head_start import fit_head
 from radpath.training.history import Epoch, best_of, write_history
 from radpath.training.learners import Learner, build_learner
@@ -44,6 +45,8 @@ class TrainingSettings(OptimisationSettings):
     """logistic: the head starts as the best linear one on the backbone's features, which counts as epoch 0."""
     head_decay: float = Field(default=1.0, gt=0)
     """Penalty on the squared weights of the logistic start, on standardised features."""
+    average_decay: float = Field(default=0.99, ge=0, lt=1)
+    """What is validated and kept is a moving average of the weights, with this decay a step; 0: the last weights."""
     patience: int = Field(default=10, ge=1)
     """Training stops after this many epochs without a better validation AUC (a lower loss breaks ties)."""
     seed: int = Field(default=0, ge=0)
@@ -56,22 +59,6 @@ class Sides:
 
     train: ImageSource
     validation: ImageSource
-
-
-@dataclasses.dataclass(kw_only=True)
-class _Run:
-    """The moving parts of one training."""
-
-    model: Classifier
-    learner: Learner
-    trained: nn.Module
-    optimiser: Any  # Fabric's wrapper has no public type
-    weights: Tensor
-    history: list[Epoch]
-    clock: float
-    """When the current epoch began, in seconds of a monotonic clock."""
-    features: list[Tensor] | None = None
-    """Of the validation images, kept where the backbone is frozen."""
 
 
 def train(
@@ -93,159 +80,155 @@ def train(
         TrainingError: the loss is not a number any more.
         DeviceError: the GPU's memory is used up.
     """
-    run = _start(model, sides, settings, augmentation, folder, fabric)
-    kept = Checkpoints(folder.checkpoints)
-    if not run.history and settings.head_start == "logistic":
-        loss = _start_head(run, sides.train, settings, augmentation, fabric)
-        _finish_epoch(run, kept, sides, prediction, folder, fabric, number=0, rate=0.0, loss=loss)
-    epochs = range(max((entry.epoch for entry in run.history), default=0) + 1, settings.epochs + 1)
-    for number in track(epochs, total=len(epochs), what="training", unit="epochs"):
-        if _patience_ended(run.history, settings.patience):
-            break
-        loss, rate = _learn(run, settings, epoch=number, fabric=fabric)
-        _finish_epoch(run, kept, sides, prediction, folder, fabric, number=number, rate=rate, loss=loss)
-    return run.history
-
-
-def _finish_epoch(
-    run: _Run,
-    kept: Checkpoints,
-    sides: Sides,
-    prediction: PredictionSettings,
-    folder: RunFolder,
-    fabric: Fabric,
-    *,
-    number: int,
-    rate: float,
-    loss: float,
-) -> None:
-    """Validate, and write down what the epoch gave."""
-    merit = _validate(run, sides.validation, prediction, fabric)
-    seconds = round(time.monotonic() - run.clock, 3)
-    run.clock = time.monotonic()
-    run.history.append(Epoch(epoch=number, learning_rate=rate, train_loss=loss, seconds=seconds, **merit))
-    if fabric.is_global_zero:
-        _keep(run, kept, folder)
-    fabric.barrier()
-
-
-def _start_head(
-    run: _Run, side: ImageSource, settings: TrainingSettings, augmentation: AugmentationSettings, fabric: Fabric
-) -> float:
-    """Fit the head to the features of every flipped view; return its loss."""
-    views = range(min(NUM_VIEWS[augmentation.flips], 2))
-    features = run.learner.features or features_of_views(
-        run.model, side, views=views, fabric=fabric, what="fitting the head"
-    )
-    labels = torch.from_numpy(side.labels).repeat(len(features))
-    return fit_head(
-        run.model.head, torch.cat(list(features)).cpu(), labels, weights=run.weights.cpu(), decay=settings.head_decay
-    )
-
-
-def _start(
-    model: Classifier,
-    sides: Sides,
-    settings: TrainingSettings,
-    augmentation: AugmentationSettings,
-    folder: RunFolder,
-    fabric: Fabric,
-) -> _Run:
-    """Bring everything to the device, and to where an earlier process stopped."""
     model.to(fabric.device)
     learner = build_learner(model, sides.train, augmentation, seed=settings.seed, fabric=fabric)
-    optimiser = build_optimiser(model, settings)
-    history: list[Epoch] = []
+    training = _Training(model, learner, settings, fabric, Checkpoints(folder.checkpoints))
+    validation = _Validation(sides.validation, prediction, training.class_weights, fabric)
+
+    def finish_epoch(number: int, *, loss: float, rate: float, began: float) -> None:
+        with training.average.in_place_of(model):
+            merit = validation.measure(model)
+            seconds = round(time.monotonic() - began, 3)
+            training.history.append(Epoch(epoch=number, learning_rate=rate, train_loss=loss, seconds=seconds, **merit))
+            if fabric.is_global_zero:
+                _keep_epoch(model, training, folder)
+        if fabric.is_global_zero:
+            training.keep_state()
+        fabric.barrier()
+
+    began = time.monotonic()
+    if not training.history and settings.head_start == "logistic":
+        loss = training.start_head(views_of_start(sides.train, learner, model, augmentation, fabric), sides.train)
+        finish_epoch(0, loss=loss, rate=0.0, began=began)
+    for number in track(training.epochs_left, total=len(training.epochs_left), what="training", unit="epochs"):
+        if training.patience_ended:
+            break
+        began = time.monotonic()
+        loss, rate = training.learn(number)
+        finish_epoch(number, loss=loss, rate=rate, began=began)
+    return training.history
+
+
+def views_of_start(
+    side: ImageSource, learner: Learner, model: Classifier, augmentation: AugmentationSettings, fabric: Fabric
+) -> list[Tensor]:
+    """Return the features that the head's start is fitted to: of every image, as it is and mirrored."""
+    views = range(min(NUM_VIEWS[augmentation.flips], 2))
+    return learner.features or features_of_views(model, side, views=views, fabric=fabric, what="fitting the head")
+
+
+@final
+class _Training:
+    """The moving parts of one training."""
+
+    def __init__(
+        self, model: Classifier, learner: Learner, settings: TrainingSettings, fabric: Fabric, kept: Checkpoints
+    ) -> None:
+        """Begin, or stand where an earlier process stopped."""
+        self._model, self._learner, self._settings, self._fabric, self._kept = model, learner, settings, fabric, kept
+        self.history: list[Epoch] = []
+        self.average = WeightAverage(model, decay=settings.average_decay)
+        optimiser = build_optimiser(model, settings)
+        if kept.state.is_file():
+            self.history = [Epoch(**row) for row in kept.load_state(model, optimiser, self.average)]
+        self._trained, self._optimiser = fabric.setup(learner.module, optimiser)
+        weights = class_weights(learner.all_labels, num_classes=model.head.out_features, kind=settings.class_weights)
+        self.class_weights = weights.to(fabric.device)
+
+    @property
+    def epochs_left(self) -> range:
+        """The numbers of the epochs that are still to come."""
+        return range(max((entry.epoch for entry in self.history), default=0) + 1, self._settings.epochs + 1)
+
+    @property
+    def patience_ended(self) -> bool:
+        """True where too many epochs brought nothing better."""
+        return bool(self.history) and self.history[-1].epoch - best_of(self.history).epoch >= self._settings.patience
+
+    def start_head(self, features: list[Tensor], side: ImageSource) -> float:
+        """Fit the head to features of the backbone as it came; return the loss."""
+        labels = torch.from_numpy(side.labels).repeat(len(features))
+        weights, decay = self.class_weights.cpu(), self._settings.head_decay
+        loss = fit_head(self._model.head, torch.cat(features).cpu(), labels, weights=weights, decay=decay)
+        self.average = WeightAverage(self._model, decay=self._settings.average_decay)
+        return loss
+
+    def learn(self, epoch: int) -> tuple[float, float]:
+        """Pass once over the training images; return the mean loss and the last rate."""
+        settings, fabric = self._settings, self._fabric
+        torch.manual_seed(derived_seed(settings.seed, "dropout", epoch, fabric.global_rank))
+        self._trained.train()
+        self._model.train()
+        batches = self._learner.batches(epoch=epoch)
+        # Every device takes as many steps; where batches do not divide, the first ones are taken again.
+        steps = math.ceil(len(batches) / fabric.world_size)
+        total, seen, rate = 0.0, 0, 0.0
+        for step in track(range(steps), total=steps, what=f"epoch {epoch} of {settings.epochs}", unit="batches"):
+            positions = batches[(step * fabric.world_size + fabric.global_rank) % len(batches)]
+            rate = set_rate(self._optimiser, settings, done=(epoch - 1 + (step + 1) / steps) / settings.epochs)
+            with explained_memory_errors():
+                loss = self._step(positions, epoch=epoch)
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"the loss is {loss} in epoch {epoch}, step {step + 1}; lower training.learning_rate "
+                    f"(now {settings.learning_rate:g}) or set device.precision to '32-true'"
+                )
+            total, seen = total + loss * len(positions), seen + len(positions)
+        return total / seen, rate
+
+    def _step(self, positions: np.ndarray, *, epoch: int) -> float:
+        logits = self._learner.logits(self._trained, positions, epoch=epoch)
+        truth = self._learner.labels(positions).to(logits.device)
+        smoothing = self._settings.label_smoothing
+        loss = functional.cross_entropy(logits.float(), truth, weight=self.class_weights, label_smoothing=smoothing)
+        self._optimiser.zero_grad()
+        self._fabric.backward(loss)
+        self._fabric.clip_gradients(
+            self._trained, self._optimiser, max_norm=self._settings.clip_norm, error_if_nonfinite=False
+        )
+        self._optimiser.step()
+        self.average.update(self._model)
+        return float(loss.detach())
+
+    def keep_state(self) -> None:
+        """Save what a resume needs; the last write of an epoch, so that a kill before it repeats the epoch."""
+        rows = [dataclasses.asdict(epoch) for epoch in self.history]
+        self._kept.save_state(self._model, self._optimiser, self.average, history=rows)
+
+
+@final
+class _Validation:
+    """The validation side, whose features are kept where the backbone is frozen."""
+
+    def __init__(
+        self, side: ImageSource, prediction: PredictionSettings, class_weights: Tensor, fabric: Fabric
+    ) -> None:
+        """Measure on ``side``."""
+        self._side, self._prediction, self._fabric = side, prediction, fabric
+        self._weights = class_weights.double().cpu().numpy()[side.labels]
+        self._features: list[Tensor] | None = None
+
+    def measure(self, model: Classifier) -> dict[str, Any]:
+        """Return the numbers by which epochs are compared."""
+        features = self._features or view_features(
+            model, self._side, self._prediction, fabric=self._fabric, what="validating"
+        )
+        if model.freeze == "all":
+            self._features = features
+        probabilities = average_views(model, features)
+        likelihood = probabilities[np.arange(len(self._side)), self._side.labels].clip(1e-12)
+        return {
+            "validation_loss": float(-(self._weights * np.log(likelihood)).sum() / self._weights.sum()),
+            "validation_auc": macro_roc_auc(probabilities, self._side.labels),
+        }
+
+
+def _keep_epoch(model: Classifier, training: _Training, folder: RunFolder) -> None:
+    """Write what the last epoch gave, while the averaged weights stand in the model."""
+    entry = training.history[-1]
     kept = Checkpoints(folder.checkpoints)
-    if kept.state.is_file():
-        story = kept.load_state(model, optimiser)
-        history = [Epoch(**row) for row in story["history"]]
-    trained, wrapped = fabric.setup(learner.module, optimiser)
-    weights = class_weights(sides.train.labels, num_classes=model.head.out_features, kind=settings.class_weights).to(
-        fabric.device
-    )
-    return _Run(
-        model=model,
-        learner=learner,
-        trained=trained,
-        optimiser=wrapped,
-        weights=weights,
-        history=history,
-        clock=time.monotonic(),
-    )
-
-
-def _learn(run: _Run, settings: TrainingSettings, *, epoch: int, fabric: Fabric) -> tuple[float, float]:
-    """Pass once over the training images; return the mean loss and the last rate."""
-    torch.manual_seed(derived_seed(settings.seed, "dropout", epoch, fabric.global_rank))
-    run.model.train()
-    run.trained.train()
-    batches = run.learner.batches(epoch=epoch)
-    # Every device takes as many steps; where batches do not divide, the first ones are taken again.
-    steps = math.ceil(len(batches) / fabric.world_size)
-    total, seen, rate = 0.0, 0, 0.0
-    for step in track(range(steps), total=steps, what=f"epoch {epoch} of {settings.epochs}", unit="batches"):
-        positions = batches[(step * fabric.world_size + fabric.global_rank) % len(batches)]
-        rate = set_rate(run.optimiser, settings, done=(epoch - 1 + (step + 1) / steps) / settings.epochs)
-        with explained_memory_errors():
-            loss = _step(run, positions, settings, epoch=epoch, fabric=fabric)
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss is {loss} in epoch {epoch}, step {step + 1}; lower training.learning_rate "
-                f"(now {settings.learning_rate:g}) or set device.precision to '32-true'; --resume continues from the "
-                "last finished epoch"
-            )
-        total, seen = total + loss * len(positions), seen + len(positions)
-    return total / seen, rate
-
-
-def _step(run: _Run, positions: np.ndarray, settings: TrainingSettings, *, epoch: int, fabric: Fabric) -> float:
-    logits = run.learner.logits(run.trained, positions, epoch=epoch)
-    truth = run.learner.labels(positions).to(logits.device)
-    loss = functional.cross_entropy(logits.float(), truth, weight=run.weights, label_smoothing=settings.label_smoothing)
-    run.optimiser.zero_grad()
-    fabric.backward(loss)
-    fabric.clip_gradients(run.trained, run.optimiser, max_norm=settings.clip_norm, error_if_nonfinite=False)
-    run.optimiser.step()
-    return float(loss.detach())
-
-
-def _validate(run: _Run, side: ImageSource, prediction: PredictionSettings, fabric: Fabric) -> dict[str, Any]:
-    """Return the numbers by which epochs are compared."""
-    features = run.features or view_features(run.model, side, prediction, fabric=fabric, what="validating")
-    if run.model.freeze == "all":
-        run.features = features
-    probabilities = average_views(run.model, features)
-    weights = run.weights.double().cpu().numpy()[side.labels]
-    likelihood = probabilities[np.arange(len(side)), side.labels].clip(1e-12)
-    return {
-        "validation_loss": float(-(weights * np.log(likelihood)).sum() / weights.sum()),
-        "validation_auc": macro_roc_auc(probabilities, side.labels),
-    }
-
-
-def _patience_ended(history: list[Epoch], patience: int) -> bool:
-    return bool(history) and history[-1].epoch - best_of(history).epoch >= patience
-
-
-def _keep(run: _Run, kept: Checkpoints, folder: RunFolder) -> None:
-    """Write what this epoch gave; the state comes last, so that a kill in between repeats the epoch."""
-    number = run.history[-1].epoch
-    write_tensors(kept.epoch(number), changing_tensors(run.model), {"epoch": number})
-    if best_of(run.history).epoch == number:
-        write_tensors(kept.best, run.model.state_dict(), {"epoch": number})
-    write_history(run.history, folder.history)
-    _log(run.history, folder.tensorboard)
-    kept.save_state(run.model, run.optimiser, {"history": [dataclasses.asdict(epoch) for epoch in run.history]})
-
-
-def _log(history: list[Epoch], folder: Path) -> None:
-    """Append the last epoch to TensorBoard's event files."""
-    from torch.utils.tensorboard import SummaryWriter  # late: it takes half a second to import
-
-    entry = history[-1]
-    with SummaryWriter(str(folder), purge_step=entry.epoch) as writer:
-        writer.add_scalar("loss/train", entry.train_loss, entry.epoch)
-        writer.add_scalar("loss/validation", entry.validation_loss, entry.epoch)
-        writer.add_scalar("auc/validation", entry.validation_auc, entry.epoch)
-        writer.add_scalar("learning_rate", entry.learning_rate, entry.epoch)
+    write_tensors(kept.epoch(entry.epoch), changing_tensors(model), {"epoch": entry.epoch})
+    if best_of(training.history) == entry:
+        write_tensors(kept.best, model.state_dict(), {"epoch": entry.epoch})
+    write_history(training.history, folder.history)
+    log_epoch(entry, folder.tensorboard)
