@@ -1,0 +1,100 @@
+"""Scores, minutes and peak memory of ``radpath fit`` without a settings file, on real images, over several seeds.
+
+Usage: python benchmarks/real_data.py FOLDER [--seeds 0 1 2] [--only breastmnist ...]
+
+FOLDER holds medmnist28/breastmnist.npz, medmnist28/retinamnist.npz and bccd_crops/ (with manifest.csv). Each run is
+the command that a user types, with nothing set but the seeds; the table goes to benchmarks/results/.
+"""
+
+import argparse
+import datetime as dt
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+DATA_SETS: dict[str, dict[str, Any]] = {
+    "breastmnist": {"images": "medmnist28/breastmnist.npz", "labels": None, "published": 0.919},
+    "retinamnist": {"images": "medmnist28/retinamnist.npz", "labels": None, "published": 0.750},
+    "bccd_crops": {"images": "bccd_crops", "labels": "bccd_crops/manifest.csv", "published": None},
+}
+
+
+def run_once(folder: Path, name: str, seed: int, out: Path) -> dict[str, Any]:
+    """Run one fit in a process of its own and return its numbers."""
+    chosen = DATA_SETS[name]
+    command = [sys.executable, "-m", "radpath", "fit", str(folder / chosen["images"]), "--out", str(out)]
+    if chosen["labels"]:
+        command += ["--labels", str(folder / chosen["labels"])]
+    command += ["--set", f"training.seed={seed}", "--set", f"split.seed={seed}"]
+    began = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        raise SystemExit(f"{' '.join(command)} failed with status {status}")
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    test = metrics["sides"]["test"]
+    auc = next(e for e in test["estimates"] if e["metric"] == "roc_auc" and e["of_class"] == metrics["positive_class"])
+    accuracy = next(e for e in test["estimates"] if e["metric"] == "accuracy")
+    return {
+        "name": name,
+        "seed": seed,
+        "auc": auc,
+        "accuracy": accuracy,
+        "minutes": (time.monotonic() - began) / 60,
+        "peak_gib": usage.ru_maxrss / 2**20,
+        "padded": json.loads((out / "padding.json").read_text(encoding="utf-8"))["test"],
+        "threshold": metrics["threshold"],
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return a Markdown table, one line a run and a mean for each data set."""
+    lines = [
+        "| data | seed | test AUC (95 % interval by case) | test accuracy | padded | minutes | peak GiB |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        auc, accuracy = row["auc"], row["accuracy"]
+        lines.append(
+            f"| {row['name']} | {row['seed']} | {auc['value']:.4f} ({auc['low']:.3f} to {auc['high']:.3f}) | "
+            f"{accuracy['value']:.3f} | {row['padded']:.1%} | {row['minutes']:.1f} | {row['peak_gib']:.2f} |"
+        )
+    for name in dict.fromkeys(row["name"] for row in rows):
+        scores = [row["auc"]["value"] for row in rows if row["name"] == name]
+        best = DATA_SETS[name]["published"]
+        beside = f"; best published baseline {best:.3f}" if best else ""
+        lines.append(f"| **{name}** | {len(scores)} seeds | **mean {sum(scores) / len(scores):.4f}**{beside} | | | | |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run all data sets and seeds, and write the table after each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", nargs="+", default=list(DATA_SETS), choices=list(DATA_SETS))
+    arguments = parser.parse_args()
+    day = dt.datetime.now(dt.UTC).date().isoformat()
+    rows: list[dict[str, Any]] = []
+    for name in arguments.only:
+        for seed in arguments.seeds:
+            with tempfile.TemporaryDirectory() as place:
+                rows.append(run_once(arguments.folder, name, seed, Path(place) / "run"))
+            print(table(rows[-1:]).splitlines()[2], flush=True)
+            heading = (
+                f"# `radpath fit` on real images, {day}\n\n{platform.machine()}, {os.cpu_count()} cores, no GPU.\n"
+            )
+            command = "`python benchmarks/real_data.py FOLDER`\n"
+            (RESULTS / f"real_data-{day}.md").write_text(f"{heading}{command}\n{table(rows)}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
