@@ -65,7 +65,10 @@ class TrainingError(RadpathError):
     exit_code = 10
 
 
-INTERRUPTED_EXIT_CODE = 130  # the shells' convention for a program that was stopped with Ctrl-C
+class RunInterruptedError(RadpathError):
+    """Interrupted; finished work is kept."""
+
+    exit_code = 130  # the shells' convention for a program that was stopped with Ctrl-C
 
 
 def exit_codes() -> dict[int, str]:
@@ -85,7 +88,8 @@ def exit_codes() -> dict[int, str]:
         WeightsError,
         MissingExtraError,
         TrainingError,
+        RunInterruptedError,
     ]
     sentences = {kind.exit_code: (kind.__doc__ or "").splitlines()[0] for kind in kinds}
     sentences[RadpathError.exit_code] = "A defect in radpath: please report it with the traceback."
-    return {0: "Success.", **sentences, INTERRUPTED_EXIT_CODE: "Interrupted; finished work is kept."}
+    return {0: "Success.", **sentences}

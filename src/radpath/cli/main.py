@@ -6,37 +6,62 @@ Recipes are imported inside the commands, so that ``radpath --help`` answers at 
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import radpath
-from radpath.errors import INTERRUPTED_EXIT_CODE, RadpathError, exit_codes
+from radpath.errors import RadpathError, RunInterruptedError, exit_codes
+
+
+class _Commands(TyperGroup):
+    """The commands, in the order in which they stand below."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - Typer does not name the type of its context
+        """Run one command; Ctrl-C gets radpath's words and exit code instead of Typer's."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise RunInterruptedError("interrupted") from None
+
+
+_NO_WRAPPING = "\b\n"  # Typer's sign in front of lines that stay as they are
+_CODES = "\n".join(f"  {code:3}  {meaning.rstrip('.')}" for code, meaning in exit_codes().items())
 
 app = typer.Typer(
     name="radpath",
+    cls=_Commands,
     help="From a folder of medical images and a table of labels to a classifier whose evaluation can be defended.",
-    epilog="Exit codes: " + " ".join(f"{code}: {meaning}" for code, meaning in exit_codes().items()),
+    epilog=f"{_NO_WRAPPING}Exit codes:\n{_CODES}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode=None,
 )
 
-Images = Annotated[Path, typer.Argument(help="Folder of images, or a MedMNIST .npz file.")]
+Images = Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of images, or a MedMNIST .npz file.")]
 Labels = Annotated[
-    Path | None, typer.Option("--labels", help="Table (CSV or TSV) of labels; not needed where folders are classes.")
+    Path | None,
+    typer.Option(
+        "--labels", metavar="TABLE", help="Labels as CSV or TSV; not needed where folders or names say the class."
+    ),
 ]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example training.epochs=5; repeatable."),
 ]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder to write; otherwise a new one below runs/.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="FOLDER", help="Where to write; otherwise a new folder below runs/.")
+]
 
 
 @app.command()
 def fit(images: Images, labels: Labels = None, settings: Sets = None, out: Out = None) -> None:
-    """Go from images and labels to a report, without a settings file: measure, plan, train, evaluate."""
+    """Go from images and labels to a report, without a settings file.
+
+    Measures the data, prints the plan and why, writes it to experiment.toml, trains, evaluates and reports.
+    """
     from radpath.recipes.fit import fit as recipe
 
     recipe(images, labels=labels, assignments=settings or [], out=out, command=_command())
@@ -44,12 +69,12 @@ def fit(images: Images, labels: Labels = None, settings: Sets = None, out: Out =
 
 @app.command()
 def train(
-    experiment: Annotated[Path, typer.Argument(help="A complete experiment.toml.")],
+    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="A complete experiment.toml.")],
     settings: Sets = None,
     out: Out = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run to the same result.")] = False,
 ) -> None:
-    """Run an experiment from its file, or continue one that was interrupted."""
+    """Run an experiment from its file, or continue one that stopped."""
     from radpath.recipes.train import train_experiment
 
     train_experiment(experiment, assignments=settings or [], out=out, resume=resume, command=_command())
@@ -59,9 +84,15 @@ def train(
 def evaluate(
     target: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or any program's predictions.csv.")],
     settings: Sets = None,
-    out: Annotated[Path | None, typer.Option("--out", help="For a predictions.csv: folder for metrics.json.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="For a predictions.csv: where to write metrics.json."),
+    ] = None,
 ) -> None:
-    """Compute all numbers and the report again from predictions.csv, without the model."""
+    """Compute all numbers again from predictions, without the model.
+
+    For a run folder the report is written again too.
+    """
     from radpath.recipes.evaluate import evaluate_again
 
     evaluate_again(target, assignments=settings or [], out=out)
@@ -69,9 +100,11 @@ def evaluate(
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(help="A finished run folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
     images: Images,
-    out: Annotated[Path | None, typer.Option("--out", help="CSV to write; else one inside the run.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="CSV", help="Table to write; otherwise one inside the run folder.")
+    ] = None,
 ) -> None:
     """Apply a trained run, with its frozen threshold, to new images."""
     from radpath.recipes.predict import predict_new
@@ -81,7 +114,7 @@ def predict(
 
 @app.command()
 def scan(images: Images, labels: Labels = None, settings: Sets = None, out: Out = None) -> None:
-    """Look at the data: sizes, classes, cases, damaged files, missing labels; nothing is trained."""
+    """Look at the data: sizes, classes, cases, damage; train nothing."""
     from radpath.recipes.inspect import scan_images
 
     scan_images(images, labels=labels, assignments=settings or [], out=out)
@@ -89,7 +122,7 @@ def scan(images: Images, labels: Labels = None, settings: Sets = None, out: Out 
 
 @app.command()
 def split(images: Images, labels: Labels = None, settings: Sets = None, out: Out = None) -> None:
-    """Divide the cases into train, validation and test, and check that nothing leaks."""
+    """Divide the cases into train, validation and test, without leaks."""
     from radpath.recipes.inspect import split_images
 
     split_images(images, labels=labels, assignments=settings or [], out=out)
@@ -97,7 +130,10 @@ def split(images: Images, labels: Labels = None, settings: Sets = None, out: Out
 
 @app.command()
 def doctor() -> None:
-    """Tell what is installed, which devices and weights there are, and what will work."""
+    """Tell what is installed, and try what a run needs.
+
+    Exit code 1 says that `radpath fit` will not work here.
+    """
     from radpath.recipes.doctor import examine
 
     if not examine():
@@ -106,7 +142,10 @@ def doctor() -> None:
 
 @app.command()
 def demo(settings: Sets = None, out: Out = None) -> None:
-    """Draw a small study with planted faults and run the main job on it; needs no data and no network."""
+    """Draw a small study with planted faults, and run `fit` on it.
+
+    Needs no data and no network.
+    """
     from radpath.recipes.demo import demonstrate
 
     demonstrate(out=out, assignments=settings or [], command=_command())
@@ -132,6 +171,3 @@ def run() -> None:
     except RadpathError as error:
         typer.echo(f"radpath: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("radpath: interrupted; finished epochs are kept, continue with `radpath train --resume`", err=True)
-        sys.exit(INTERRUPTED_EXIT_CODE)

@@ -1,20 +1,22 @@
 """From images and labels, without a settings file, to a report."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from radpath.data.fingerprint import measure
-from radpath.data.inputs import DataSettings
 from radpath.data.split import split_by_case
-from radpath.recipes.experiment import compose_experiment
+from radpath.models.backbones import build_backbone
+from radpath.recipes.beginning import check_sizes, default_folder, new_run
+from radpath.recipes.experiment import Experiment, compose_experiment
 from radpath.recipes.gathering import gather, run_name
-from radpath.recipes.planning import derive_plan
-from radpath.recipes.running import default_folder
+from radpath.recipes.planning import derive_plan, follow_wishes
 from radpath.recipes.telling import say, say_findings, say_plan, say_rows
 from radpath.recipes.train import finish, start
 from radpath.reporting.content import Choice
 from radpath.run_folder import RunFolder
-from radpath.settings import flatten, override, parse_settings
+from radpath.settings import flatten, override
+from radpath.training.device import require_device
 
 
 def fit(images: Path, *, labels: Path | None, assignments: list[str], out: Path | None, command: str) -> RunFolder:
@@ -31,20 +33,26 @@ def fit(images: Path, *, labels: Path | None, assignments: list[str], out: Path 
         RadpathError: bad input; the message says what, where and what to do.
     """
     given = {"data": data_values(images, labels)}
-    data = parse_settings(DataSettings, override(given, assignments)["data"], source="--set")
-    folder = RunFolder.create(default_folder(out, run_name(images)))
-    manifest = gather(data)
-    fingerprint = measure(manifest)
-    say_rows(f"Images in {images}", fingerprint.to_rows())
-    plan = derive_plan(fingerprint, sides_given=manifest.kept["split"].is_not_null().any())
-    experiment = compose_experiment({**plan.values, **given}, assignments)
-    chosen = flatten(experiment.model_dump(mode="json"))
-    choices = [_as_run(choice, chosen[choice.setting]) for choice in plan.choices]
-    say_plan(choices)
-    split = split_by_case(manifest, experiment.split)
-    say_findings(split.manifest.findings)
-    say("")
-    start(experiment, split, choices, folder=folder)
+    asked = flatten(override(given, assignments))
+    wanted = compose_experiment({**follow_wishes(asked).values, **given}, assignments)
+    accelerator = require_device(wanted.device)
+    with new_run(default_folder(out, run_name(images))) as folder:
+        backbone = build_backbone(wanted.model)
+        manifest = gather(wanted.data)
+        fingerprint = measure(manifest)
+        say_rows(f"Images in {images}", fingerprint.to_rows())
+        sides_given = manifest.kept["split"].is_not_null().any()
+        plan = derive_plan(
+            fingerprint, sides_given=sides_given, asked=asked, backbone=backbone, accelerator=accelerator
+        )
+        experiment = compose_experiment({**plan.values, **given}, assignments)
+        choices = choices_as_made(plan.choices, experiment)
+        say_plan(choices)
+        check_sizes(experiment, backbone)
+        split = split_by_case(manifest, experiment.split)
+        say_findings(split.manifest.findings)
+        say("")
+        start(experiment, split, choices, folder=folder)
     return finish(experiment, split, folder, command=command)
 
 
@@ -54,8 +62,16 @@ def data_values(images: Path, labels: Path | None) -> dict[str, Any]:
     return values if labels is None else {**values, "labels": str(labels.absolute())}
 
 
-def _as_run(choice: Choice, value: Any) -> Choice:  # noqa: ANN401 - whatever a setting holds
-    """Return the choice as it was made in the end: by its rule, or by the user."""
-    if str(value) == choice.value:
-        return choice
-    return Choice(setting=choice.setting, value=str(value), reason=f"you set it (the rule says {choice.value})")
+def choices_as_made(choices: Sequence[Choice], experiment: Experiment) -> list[Choice]:
+    """Return the choices as they were made in the end: by their rules, or by the user."""
+    made = flatten(experiment.model_dump(mode="json"))
+    return [
+        choice
+        if str(made[choice.setting]) == choice.value
+        else Choice(
+            setting=choice.setting,
+            value=str(made[choice.setting]),
+            reason=f"you set it (the rule says {choice.value})",
+        )
+        for choice in choices
+    ]

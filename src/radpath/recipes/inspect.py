@@ -10,7 +10,6 @@ from radpath.data.split import Split, SplitSettings, split_by_case, write_splits
 from radpath.errors import SettingsError
 from radpath.recipes.fit import data_values
 from radpath.recipes.gathering import gather, run_name
-from radpath.recipes.planning import derive_plan
 from radpath.recipes.telling import say, say_findings, say_path, say_rows
 from radpath.records import SIDES
 from radpath.settings import override, parse_settings
@@ -44,9 +43,7 @@ def split_images(images: Path, *, labels: Path | None, assignments: list[str], o
     """
     data, values = _settings(images, labels, assignments)
     manifest = gather(data)
-    plan = derive_plan(measure(manifest), sides_given=manifest.kept["split"].is_not_null().any())
-    source = {"source": plan.values["split"]["source"]}
-    settings = parse_settings(SplitSettings, {**source, **values.get("split", {})}, source="--set split")
+    settings = parse_settings(SplitSettings, values.get("split", {}), source="--set split")
     split = split_by_case(manifest, settings)
     folder = out or Path("runs") / f"{run_name(images)}-split"
     write_splits(split, folder / "splits.csv")

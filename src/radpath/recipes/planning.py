@@ -1,16 +1,18 @@
 """From a fingerprint of the data to a complete plan, by written rules, each with its reason.
 
-In: what was measured. Out: values for an experiment and, for each, why. A rule looks at numbers only (sizes, counts,
-depth), never at a data set's name; whatever the user sets with --set wins.
+In: what was measured, and what the user asked for. Out: values for an experiment and, for each, why. A rule looks at
+numbers only (sizes, counts, depth), never at a data set's name; whatever the user sets with --set wins.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from radpath.data.fingerprint import Fingerprint
+from radpath.models.backbones import Backbone
 from radpath.records import SIDES
 from radpath.reporting.content import Choice
+from radpath.reporting.wording import counted
 
 _COMMON_SIZES_SPREAD: Final = 1.5
 """Where the long sides of 90 % of the images differ by less than this factor, one size serves all."""
@@ -20,6 +22,11 @@ _MANY_VIEWED: Final = ("rotation_deg", "scale", "shift", "brightness", "contrast
 _ENLARGED_PX: Final = 96
 _LARGEST_PX: Final = 224
 _LARGEST_NATIVE_PX: Final = 512
+_GROUPS: Final = ("split", "pixels", "augmentation", "model")
+_ASKED: Final = "you set it"
+
+Rule = tuple[str, Any, str]
+"""A setting's dotted name, its value, and the reason, which reads well behind "because"."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,74 +36,131 @@ class Plan:
     values: Mapping[str, Any]
     choices: tuple[Choice, ...]
 
-    @property
-    def reasons(self) -> dict[str, str]:
-        """Return the reason of each setting by its dotted name."""
-        return {choice.setting: choice.reason for choice in self.choices}
+    @classmethod
+    def of(cls, rules: Sequence[Rule]) -> "Plan":
+        """Gather what rules chose."""
+        values: dict[str, Any] = {}
+        for setting, value, _ in rules:
+            group, name = setting.split(".")
+            values.setdefault(group, {})[name] = value
+        choices = tuple(Choice(setting=setting, value=str(value), reason=reason) for setting, value, reason in rules)
+        return cls(values=values, choices=choices)
 
 
-def derive_plan(fingerprint: Fingerprint, *, sides_given: bool) -> Plan:
+def follow_wishes(asked: Mapping[str, Any]) -> Plan:
+    """Derive what follows from the user's settings alone, so that one wish does not need another beside it.
+
+    Args:
+        asked: the settings that the user gave, by dotted name.
+    """
+    return Plan.of(_wish_rules(asked))
+
+
+def derive_plan(
+    fingerprint: Fingerprint, *, sides_given: bool, asked: Mapping[str, Any], backbone: Backbone, accelerator: str
+) -> Plan:
     """Derive the settings that depend on the data.
 
     Args:
         fingerprint: of the images that take part.
         sides_given: whether folders, a column or an array file say which side an image is on.
+        asked: the settings that the user gave, by dotted name.
+        backbone: what it demands of the images' sizes is met.
+        accelerator: "cpu", or what computes faster.
     """
-    choices: list[tuple[str, Any, str]] = [
-        *_split_rules(fingerprint, sides_given=sides_given),
-        *_pixel_rules(fingerprint),
-        *_learning_rules(fingerprint),
+    wishes = _wish_rules(asked)
+    rules = [
+        *_split_rules(fingerprint, sides_given=sides_given, asked=asked),
+        *_pixel_rules(fingerprint, asked=asked, backbone=backbone),
+        *_learning_rules(fingerprint, accelerator=accelerator),
     ]
-    values: dict[str, Any] = {}
-    for setting, value, _ in choices:
-        group, name = setting.split(".")
-        values.setdefault(group, {})[name] = value
-    said = tuple(Choice(setting=setting, value=str(value), reason=reason) for setting, value, reason in choices)
-    return Plan(values=values, choices=said)
+    settled = {setting for setting, _, _ in wishes}
+    remaining = [rule for rule in rules if rule[0] not in settled]
+    return Plan.of(sorted([*wishes, *remaining], key=lambda rule: _GROUPS.index(rule[0].partition(".")[0])))
 
 
-def _split_rules(fingerprint: Fingerprint, *, sides_given: bool) -> list[tuple[str, Any, str]]:
-    if not sides_given:
-        reason = f"no side is given: {fingerprint.num_cases} cases are divided, classes in proportion"
-        return [("split.source", "fractions", reason)]
-    return [
-        ("split.source", "given", f"the data say which images are for {', '.join(SIDES)}"),
-        ("split.leaks", "exclude", "a given split may hold an image twice; the copy that was learned from is dropped"),
-    ]
+def _wish_rules(asked: Mapping[str, Any]) -> list[Rule]:
+    rules: list[Rule] = []
+    if any(asked.get(f"split.{side}_cases") for side in SIDES) and "split.source" not in asked:
+        rules.append(("split.source", "cases", "you list the cases of a side"))
+    if asked.get("model.weights") == "none":
+        rules.append(("model.norm_statistics", "batch", "random weights bring no statistics that could be kept"))
+        rules.append(("model.freeze", "none", "random weights have everything to learn"))
+    return rules
 
 
-def _pixel_rules(fingerprint: Fingerprint) -> list[tuple[str, Any, str]]:
-    rules: list[tuple[str, Any, str]] = []
+def _split_rules(fingerprint: Fingerprint, *, sides_given: bool, asked: Mapping[str, Any]) -> list[Rule]:
+    if sides_given and asked.get("split.source", "given") == "given":
+        return [
+            ("split.source", "given", f"the data say which images are for {', '.join(SIDES[:-1])} and {SIDES[-1]}"),
+            ("split.leaks", "exclude", "a split that was given may hold an image twice: the training copy is dropped"),
+        ]
+    if sides_given:
+        return [("split.source", "given", "the data say which side an image is on")]
+    cases = counted(fingerprint.num_cases, "case")
+    return [("split.source", "fractions", f"nothing says which side an image is on: {cases} are dealt out by class")]
+
+
+def _pixel_rules(fingerprint: Fingerprint, *, asked: Mapping[str, Any], backbone: Backbone) -> list[Rule]:
+    rules: list[Rule] = []
     if fingerprint.colour == "grey":
         rules.append(("pixels.channels", "grey", "every image is grey"))
     if "16" in fingerprint.bit_depths:
-        deep = fingerprint.bit_depths["16"]
-        rules.append(("pixels.intensity", "minmax", f"{deep} images have 16 bits, which files seldom use in full"))
-    return [*rules, *_size_rules(fingerprint)]
+        deep = counted(fingerprint.bit_depths["16"], "image")
+        rules.append(("pixels.intensity", "minmax", f"of 16-bit files ({deep}) few use the whole range"))
+    return [*rules, *_size_rules(fingerprint, asked=asked, backbone=backbone)]
 
 
-def _size_rules(fingerprint: Fingerprint) -> list[tuple[str, Any, str]]:
+def _size_rules(fingerprint: Fingerprint, *, asked: Mapping[str, Any], backbone: Backbone) -> list[Rule]:
+    median_px = fingerprint.long_side_px.median
+    varied = fingerprint.size_spread > _COMMON_SIZES_SPREAD and median_px <= _LARGEST_PX
+    sizes = describe_sizes(fingerprint)
+    wish = asked.get("pixels.size")
+    if wish == "native" or (wish is None and varied and backbone.padding_problem is None):
+        reason = _ASKED if wish else f"{sizes}, and one size for all would hide how large things are"
+        limit = "larger images would dominate the time and say little more"
+        return [("pixels.size", "native", reason), ("pixels.max_side_px", _LARGEST_NATIVE_PX, limit)]
+    if wish is None and varied:
+        sizes += f", but backbone '{backbone.name}' needs one size: {backbone.padding_problem}"
+    return [("pixels.size", "fixed", _ASKED if wish else sizes), _side_rule(median_px, backbone)]
+
+
+def _side_rule(median_px: float, backbone: Backbone) -> Rule:
+    if backbone.required_size_px is not None:
+        return ("pixels.size_px", backbone.required_size_px, f"backbone '{backbone.name}' takes no other size")
+    size_px = min(max(_ENLARGED_PX, 32 * round(median_px / 32)), _LARGEST_PX)
+    reason = f"the median of the long sides is {median_px:.0f} px"
+    if median_px < _ENLARGED_PX:
+        reason += f", and the usual weights see too little below {_ENLARGED_PX} px"
+    elif median_px > _LARGEST_PX:
+        reason += f", and more than {_LARGEST_PX} px take long"
+    return ("pixels.size_px", size_px, reason)
+
+
+def describe_sizes(fingerprint: Fingerprint) -> str:
+    """Return how the sizes of images differ, in one phrase."""
+    width_px, height_px = fingerprint.most_common_size_px
+    if fingerprint.most_common_size_share == 1:
+        return f"every image has {width_px} x {height_px} px"
     sides = fingerprint.long_side_px
-    spread = f"long sides run from {sides.minimum:.0f} to {sides.maximum:.0f} px, 90 % within a factor of "
-    spread += f"{fingerprint.size_spread:.1f}"
-    if fingerprint.size_spread > _COMMON_SIZES_SPREAD and sides.median <= _LARGEST_PX:
-        limit = ("pixels.max_side_px", _LARGEST_NATIVE_PX, "larger images would dominate the time and say little more")
-        return [("pixels.size", "native", f"{spread}: scaling them to one size would hide how large things are"), limit]
-    size = min(max(_ENLARGED_PX, 32 * round(sides.median / 32)), _LARGEST_PX)
-    reason = f"{spread}; the median is {sides.median:.0f} px"
-    if sides.median < _ENLARGED_PX:
-        reason += f", enlarged because the bundled weights see too little below {_ENLARGED_PX} px"
-    return [("pixels.size", "fixed", spread), ("pixels.size_px", size, reason)]
+    if sides.minimum == sides.maximum:
+        return f"every long side has {sides.minimum:.0f} px"
+    spread = f"long sides run from {sides.minimum:.0f} to {sides.maximum:.0f} px"
+    if f"{fingerprint.size_spread:.1f}" == "1.0":
+        return f"{spread}, 90 % of them nearly the same"
+    return f"{spread}, 90 % within a factor of {fingerprint.size_spread:.1f}"
 
 
-def _learning_rules(fingerprint: Fingerprint) -> list[tuple[str, Any, str]]:
-    rules: list[tuple[str, Any, str]] = []
+def _learning_rules(fingerprint: Fingerprint, *, accelerator: str) -> list[Rule]:
+    rules: list[Rule] = []
     if fingerprint.stains:
         rules.append(("augmentation.flips", "dihedral", "the names carry a stain: histology, which has no up"))
+    images = counted(fingerprint.num_images, "image")
+    if accelerator != "cpu":
+        return [*rules, ("model.freeze", "none", f"a GPU can adapt every layer to {images}")]
     if fingerprint.num_images <= _FINE_TUNING_IMAGES:
-        few = f"{fingerprint.num_images} images are few enough to adapt every layer in minutes"
-        return [*rules, ("model.freeze", "none", few)]
-    many = f"{fingerprint.num_images} images would take a CPU too long; a frozen backbone sees each image only once"
+        return [*rules, ("model.freeze", "none", f"{images} are few enough to adapt every layer in minutes")]
+    many = f"{images} would take a CPU too long; a frozen backbone sees each image only once"
     views = "the features of flipped images can be kept, those of other changes cannot"
     changes = [(f"augmentation.{name}", 0.0, views) for name in _MANY_VIEWED]
     return [*rules, ("model.freeze", "all", many), *changes]

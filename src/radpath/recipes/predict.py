@@ -16,7 +16,7 @@ from radpath.errors import DataError
 from radpath.evaluation.thresholds import Threshold, decide
 from radpath.recipes.experiment import Experiment, read_experiment
 from radpath.recipes.gathering import run_name
-from radpath.recipes.running import build_model, classes_of, image_source
+from radpath.recipes.running import build_model, image_source, read_classes
 from radpath.recipes.staleness import require_same_settings
 from radpath.recipes.telling import say, say_findings, say_path, say_rows
 from radpath.records import probability_columns
@@ -41,7 +41,7 @@ def predict_new(run: Path, images: Path, *, out: Path | None) -> Path:
     folder = RunFolder.open(run)
     experiment = read_experiment(folder.experiment, [])
     require_same_settings(folder, experiment)
-    classes = classes_of(folder)
+    classes = read_classes(folder)
     best = Checkpoints(folder.checkpoints).best
     now = {"checkpoints/best.safetensors": files.digest_file(best)} if best.is_file() else {}
     folder.require_fresh("train", now, remedy="restore it, or train again")

@@ -1,10 +1,9 @@
 """The parts of a run that several recipes share, each one step from one file of the run folder to the next."""
 
 import dataclasses
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -17,20 +16,23 @@ from radpath.data.leaks import Audit
 from radpath.data.manifest import Finding, Manifest
 from radpath.data.preparation import PixelStore, prepare
 from radpath.data.split import Split, write_splits
-from radpath.errors import SettingsError
+from radpath.errors import DataError
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import evaluate
 from radpath.evaluation.predictions import Predictions, read_predictions, write_predictions
-from radpath.models.backbones import Backbone
 from radpath.models.classifier import Classifier, build_classifier
+from radpath.recipes.beginning import check_sizes
 from radpath.recipes.experiment import Experiment
 from radpath.records import Side
 from radpath.reporting.content import Choice
+from radpath.reporting.wording import counted
 from radpath.run_folder import RunFolder
 from radpath.seeding import derived_seed
 from radpath.training.checkpoints import Checkpoints, load_best
 from radpath.training.loop import Sides, train
 from radpath.training.prediction import predict
+
+Nouns = TypeVar("Nouns")
 
 
 def record_data(folder: RunFolder, split: Split, choices: Sequence[Choice]) -> None:
@@ -52,17 +54,41 @@ def record_data(folder: RunFolder, split: Split, choices: Sequence[Choice]) -> N
 
 def read_findings(folder: RunFolder) -> tuple[Finding, ...]:
     """Read what ``record_data`` found."""
-    return tuple(Finding(**{**row, "examples": tuple(row["examples"])}) for row in files.read_json(folder.findings))
+
+    def rebuild(rows: list[dict[str, Any]]) -> tuple[Finding, ...]:
+        return tuple(Finding(**{**row, "examples": tuple(row["examples"])}) for row in rows)
+
+    return _read(folder.findings, rebuild)
 
 
 def read_choices(folder: RunFolder) -> tuple[Choice, ...]:
     """Read the plan."""
-    return tuple(Choice(**row) for row in files.read_json(folder.plan))
+    return _read(folder.plan, lambda rows: tuple(Choice(**row) for row in rows))
 
 
 def read_audit(folder: RunFolder) -> Audit:
     """Read what was checked on the split."""
-    return Audit(**files.read_json(folder.checks)["audit"])
+    return _read(folder.checks, lambda checks: Audit(**checks["audit"]))
+
+
+def read_classes(folder: RunFolder) -> tuple[str, ...]:
+    """Read the classes of a run, in the order of the model's outputs."""
+    return _read(folder.checks, lambda checks: tuple(checks["classes"]))
+
+
+def _read(path: Path, rebuild: Callable[[Any], Nouns]) -> Nouns:
+    """Read a JSON file of a run.
+
+    Raises:
+        DataError: it is missing, or is not what radpath wrote.
+    """
+    values = files.read_json(path)
+    try:
+        return rebuild(values)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path} is not what radpath wrote ({error}); restore it, or run the experiment again"
+        ) from None
 
 
 def build_model(experiment: Experiment, classes: Sequence[str]) -> Classifier:
@@ -76,26 +102,6 @@ def build_model(experiment: Experiment, classes: Sequence[str]) -> Classifier:
     )
     check_sizes(experiment, model.backbone)
     return model
-
-
-def check_sizes(experiment: Experiment, backbone: Backbone) -> None:
-    """Refuse native sizes where padding would change predictions, and sizes that a backbone does not take."""
-    pixels = experiment.pixels
-    if pixels.size == "native" and backbone.padding_problem is not None:
-        raise SettingsError(
-            f"pixels.size is 'native', which backbone '{backbone.name}' cannot have: {backbone.padding_problem}; "
-            "set pixels.size to 'fixed', or take a convolutional backbone"
-        )
-    required = backbone.required_size_px
-    if required is not None and pixels.size_px != required:
-        raise SettingsError(
-            f"backbone '{backbone.name}' takes images of {required} px only; set pixels.size_px = {required}"
-        )
-    if pixels.size == "fixed" and pixels.size_px < backbone.smallest_canvas_px // 2:
-        raise SettingsError(
-            f"pixels.size_px is {pixels.size_px}, too small for backbone '{backbone.name}'; set at least "
-            f"{backbone.smallest_canvas_px}"
-        )
 
 
 def prepare_store(experiment: Experiment, manifest: Manifest, folder: RunFolder) -> PixelStore:
@@ -201,22 +207,11 @@ def evaluate_run(experiment: Experiment, folder: RunFolder) -> tuple[Predictions
 
 
 def device_name(fabric: Fabric) -> str:
-    """Return the device in words."""
+    """Return the device in words, for example "CPU, 2 threads"."""
     if fabric.device.type == "cuda":
-        return f"{torch.cuda.get_device_name(fabric.device)} x {fabric.world_size}"
-    return f"{fabric.device.type}, {torch.get_num_threads()} threads, {fabric.world_size} process"
-
-
-def classes_of(folder: RunFolder) -> tuple[str, ...]:
-    """Return the classes of a run, in the order of the model's outputs."""
-    checks: dict[str, Any] = json.loads(folder.checks.read_text(encoding="utf-8"))
-    return tuple(checks["classes"])
-
-
-def default_folder(out: Path | None, name: str) -> Path:
-    """Return the folder of a new run: what the user said, else the first free name below ``runs``."""
-    if out is not None:
-        return out
-    runs = Path("runs")
-    candidates = [runs / name, *(runs / f"{name}-{number}" for number in range(2, 10_000))]
-    return next(folder for folder in candidates if not folder.exists())
+        name = torch.cuda.get_device_name(fabric.device)
+    elif fabric.device.type == "mps":
+        name = "Apple GPU"
+    else:
+        name = f"CPU, {counted(torch.get_num_threads(), 'thread')}"
+    return name if fabric.world_size == 1 else f"{fabric.world_size} x {name}"

@@ -6,13 +6,13 @@ from pathlib import Path
 from radpath import files
 from radpath.data.split import Split
 from radpath.errors import SettingsError
+from radpath.recipes.beginning import default_folder, new_run, require_feasible, resumable
 from radpath.recipes.environment import describe_environment
 from radpath.recipes.experiment import Experiment, read_experiment, render_experiment
 from radpath.recipes.gathering import gather_split, run_name
 from radpath.recipes.report import write_run_report
 from radpath.recipes.running import (
     build_model,
-    default_folder,
     device_name,
     evaluate_run,
     learn,
@@ -49,10 +49,11 @@ def train_experiment(path: Path, *, assignments: list[str], out: Path | None, re
         split = gather_split(experiment.data, experiment.split)
         require_same_data(folder, split.manifest)
         return finish(experiment, split, folder, command=command)
-    folder = RunFolder.create(default_folder(out, run_name(experiment.data.images)))
-    split = gather_split(experiment.data, experiment.split)
-    say_findings(split.manifest.findings)
-    start(experiment, split, [], folder=folder)
+    with new_run(default_folder(out, run_name(experiment.data.images))) as folder:
+        require_feasible(experiment)
+        split = gather_split(experiment.data, experiment.split)
+        say_findings(split.manifest.findings)
+        start(experiment, split, [], folder=folder)
     return finish(experiment, split, folder, command=command)
 
 
@@ -74,20 +75,21 @@ def start(experiment: Experiment, split: Split, choices: Sequence[Choice], *, fo
 
 def finish(experiment: Experiment, split: Split, folder: RunFolder, *, command: str) -> RunFolder:
     """Prepare, learn, predict, evaluate and report."""
-    store = prepare_store(experiment, split.manifest, folder)
-    fabric = launch(experiment.device)
-    model = build_model(experiment, split.classes)
-    sources = sources_of(experiment, split, store, model)
-    environment = describe_environment(experiment, command=command, device=device_name(fabric))
-    files.write_json(folder.environment, environment)
-    say(f"Training on {device_name(fabric)}; {model.backbone.report.sentence()}")
-    learn(experiment, model, sources, folder, fabric)
-    predict_all(experiment, model, split, sources, folder, fabric)
-    shares = {side: source.padded_share() for side, source in sources.items()}
-    files.write_json(folder.padding, shares)
-    _, evaluation = evaluate_run(experiment, folder)
-    say_results(evaluation)
-    write_run_report(experiment, folder)
+    with resumable(folder):
+        store = prepare_store(experiment, split.manifest, folder)
+        fabric = launch(experiment.device)
+        model = build_model(experiment, split.classes)
+        sources = sources_of(experiment, split, store, model)
+        environment = describe_environment(experiment, command=command, device=device_name(fabric))
+        files.write_json(folder.environment, environment)
+        say(f"Training on {device_name(fabric)}; {model.backbone.report.sentence()}")
+        learn(experiment, model, sources, folder, fabric)
+        predict_all(experiment, model, split, sources, folder, fabric)
+        shares = {side: source.padded_share() for side, source in sources.items()}
+        files.write_json(folder.padding, shares)
+        _, evaluation = evaluate_run(experiment, folder)
+        say_results(evaluation)
+        write_run_report(experiment, folder)
     say("")
     say_path("Run folder", folder.root)
     say_path("Report", folder.report)
