@@ -83,8 +83,8 @@ def test_without_labels_there_is_no_imbalance() -> None:
 def test_rows_for_a_person_and_json_for_a_program_hold_the_same() -> None:
     fingerprint = measure(small_set())
     rows = dict(fingerprint.to_rows())
-    assert rows["images"] == "4 (1 excluded, 20.0%)"
-    assert rows["images (cases) of each class"] == "grade 9 1 (1), grade 10 3 (2)"
+    assert rows["images"] == "4, 1 excluded (20.0%)"
+    assert rows["images (cases) of each class"] == "grade 9: 1 (1), grade 10: 3 (2)"
     assert rows["long side, px"] == "100 to 200, median 100, 90 % within 100 to 185"
     assert rows["most common size, px"] == "100 x 50 (50.0% of images)"
     plain = fingerprint.to_dict()

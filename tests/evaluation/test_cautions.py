@@ -72,7 +72,7 @@ def test_an_area_that_may_be_chance_is_said() -> None:
 def test_few_cases_are_said_with_what_they_can_know() -> None:
     (sentence,) = sentences(cases_per_class={"benign": 60, "malignant": 12})
     assert sentence.startswith("test: With 12 cases of 'malignant' and 60 others, an AUC of 0.90 is known to about")
-    assert sentence.endswith("The bootstrap intervals are too narrow with so few")
+    assert sentence.endswith("With so few, bootstrap intervals are too narrow.")
 
 
 def test_an_absent_class_is_said() -> None:

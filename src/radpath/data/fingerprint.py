@@ -39,7 +39,9 @@ class Quantiles:
         )
 
     def __str__(self) -> str:
-        """Return all five in one line."""
+        """Return all five in one line; the value alone where there is only one."""
+        if self.minimum == self.maximum:
+            return f"{self.minimum:g}"
         return f"{self.minimum:g} to {self.maximum:g}, median {self.median:g}, 90 % within {self.p5:g} to {self.p95:g}"
 
 
@@ -100,28 +102,41 @@ class Fingerprint:
 
     def to_rows(self) -> list[tuple[str, str]]:
         """Return a table for a person: what was measured, and its value."""
-        sizes = ", ".join(f"{name} {size.num_images:,} ({size.num_cases:,})" for name, size in self.classes.items())
-        width, height = self.most_common_size_px
-        rows = [
-            ("images", f"{self.num_images:,} ({self.num_excluded:,} excluded, {self.excluded_share:.1%})"),
-            ("cases", f"{self.num_cases:,} ({self.cases})"),
-            ("images per case", f"median {self.median_images_per_case:g}, most {self.max_images_per_case:,}"),
-            ("images (cases) of each class", sizes or "no labels"),
-            ("largest to smallest class", f"{self.imbalance_ratio:.3g} to 1" if self.imbalance_ratio else "no labels"),
-            ("long side, px", str(self.long_side_px)),
-            ("short side, px", str(self.short_side_px)),
-            ("spread of the long side", f"{self.size_spread:.3g} (95th over 5th percentile)"),
-            ("most common size, px", f"{width} x {height} ({self.most_common_size_share:.1%} of images)"),
-            ("megapixels in all", f"{self.total_megapixels:,.3g}"),
-            ("colour", self.colour),
-        ]
+        each = self.max_images_per_case == 1
+        per_case = "1" if each else f"median {self.median_images_per_case:g}, at most {self.max_images_per_case:,}"
+        excluded = (
+            f"{self.num_excluded:,} excluded ({self.excluded_share:.1%})" if self.num_excluded else "none excluded"
+        )
+        known = {"known": "", "assumed": " (assumed: every image is its own)", "partly assumed": " (partly assumed)"}
+        sizes = (f"{name}: {size.num_images:,} ({size.num_cases:,})" for name, size in self.classes.items())
         tallies = {
             "bits per channel": self.bit_depths,
             "pixels in the files": self.modes,
             "formats": self.formats,
             "stains": self.stains,
         }
-        return rows + [(name, _listed(counts)) for name, counts in tallies.items() if counts]
+        return [
+            ("images", f"{self.num_images:,}, {excluded}"),
+            ("cases", f"{self.num_cases:,}{known[self.cases]}"),
+            ("images per case", per_case),
+            ("images (cases) of each class", ", ".join(sizes) or "no labels"),
+            *([("largest to smallest class", _ratio(self.imbalance_ratio))] if self.imbalance_ratio else []),
+            *self._size_rows(),
+            ("megapixels in all", f"{self.total_megapixels:,.3g}"),
+            ("colour", self.colour),
+            *((name, _listed(counts)) for name, counts in tallies.items() if counts),
+        ]
+
+    def _size_rows(self) -> list[tuple[str, str]]:
+        width, height = self.most_common_size_px
+        if self.most_common_size_share == 1:
+            return [("size, px", f"{width} x {height}, all images")]
+        return [
+            ("long side, px", str(self.long_side_px)),
+            ("short side, px", str(self.short_side_px)),
+            ("spread of the long side", f"{self.size_spread:.3g} (95th over 5th percentile)"),
+            ("most common size, px", f"{width} x {height} ({self.most_common_size_share:.1%} of images)"),
+        ]
 
 
 def measure(manifest: Manifest) -> Fingerprint:
@@ -192,5 +207,12 @@ def _tally(values: pl.Series) -> dict[str, int]:
     return {name: counts[name] for name in sorted(natural_order(counts), key=lambda name: -counts[name])}
 
 
+def _ratio(ratio: float) -> str:
+    return "equal" if ratio == 1 else f"{ratio:.3g} to 1"
+
+
 def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    """Return the values with their counts; a single one needs none."""
+    return (
+        next(iter(counts)) if len(counts) == 1 else ", ".join(f"{name} ({count:,})" for name, count in counts.items())
+    )

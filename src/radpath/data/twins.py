@@ -10,7 +10,7 @@ import polars as pl
 from jaxtyping import Int
 from scipy import sparse
 
-from radpath.data.findings import MAX_EXAMPLES
+from radpath.data.findings import MAX_EXAMPLES, counted
 from radpath.data.manifest import Finding
 
 
@@ -68,14 +68,15 @@ def describe_duplicates(kept: pl.DataFrame, *, treatment: str) -> tuple[Finding,
             kind="duplicate-images",
             severity="note",
             count=len(twins),
-            message=f"{len(twins)} images in {num_sets} sets are identical (same file or same pixels); {treatment}",
+            message=f"{len(twins)} images in {counted(num_sets, 'set')} are identical (same file or same pixels); "
+            f"{treatment}",
             examples=_examples(twins),
         ),
         Finding(
             kind="duplicate-images-with-different-labels",
             severity="warning",
             count=num_disputed,
-            message=f"{num_disputed} sets of identical images have different labels; correct the labels that are wrong",
+            message=f"{counted(num_disputed, 'set')} of identical images with different labels; correct the wrong ones",
             examples=tuple(lines.head(MAX_EXAMPLES)),
         ),
     )

@@ -39,7 +39,7 @@ def side_cautions(numbers: SideEvaluation, *, positive_class: str | None, confid
         yield f"{side}: the interval of the ROC AUC starts at {area.low:.3f}; it may be no better than chance (0.5)"
     fewest = min(numbers.cases_per_class.values())
     if 0 < fewest < FEWEST_CASES_FOR_AN_INTERVAL:
-        yield f"{side}: {limit_note(numbers, confidence=confidence)} The bootstrap intervals are too narrow with so few"
+        yield f"{side}: {limit_note(numbers, confidence=confidence)} With so few, bootstrap intervals are too narrow."
 
 
 def limit_note(numbers: SideEvaluation, *, confidence: float) -> str:

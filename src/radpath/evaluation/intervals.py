@@ -106,7 +106,7 @@ def width_note(
     >>> width_note(20, 60, of_class="malignant").split(" (")[0]
     "With 20 cases of 'malignant' and 60 others, an AUC of 0.90 is known to about plus or minus 0.09"
     """
-    cases = f"{num_positive:,} cases of '{of_class}' and {num_negative:,} others"
+    cases = f"{num_positive:,} case{'' if num_positive == 1 else 's'} of '{of_class}' and {num_negative:,} others"
     if min(num_positive, num_negative) == 0:
         return f"With {cases}, no AUC can be measured."
     half_width = stats.norm.ppf((1 + confidence) / 2) * roc_auc_standard_error(

@@ -1,14 +1,33 @@
 """What a recipe says while it works: plain lines and tables on standard output, for people and for log files."""
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 from radpath.data.manifest import Finding
-from radpath.evaluation.estimates import Evaluation
+from radpath.evaluation.estimates import Estimate, Evaluation, SideEvaluation
 from radpath.reporting.content import Choice
 from radpath.reporting.results import overall_estimates
-from radpath.reporting.wording import counted, estimate_label, estimate_text, reported_sides
+from radpath.reporting.wording import (
+    SIDE_NAMES,
+    counted,
+    estimate_text,
+    headline_sentence,
+    metric_label,
+    overall_label,
+    percent,
+    reported_sides,
+    threshold_sentence,
+    value_text,
+)
+from radpath.training.history import Epoch, best_of
+
+_EXAMPLES_SHOWN: Final = 3
+_WITHOUT_EXAMPLES: Final = ("case-assumed", "other-files")  # which images these are is not what a reader asks
+_NARROWEST: Final = 40  # a column of fewer letters is harder to read than a line that the terminal breaks
 
 
 def say(line: str) -> None:
@@ -18,7 +37,7 @@ def say(line: str) -> None:
 
 
 def say_rows(heading: str, rows: Iterable[Sequence[str]]) -> None:
-    """Print rows below a heading, columns aligned; the last column is wrapped by the terminal, never cut."""
+    """Print rows below a heading, columns aligned; in a terminal the last column is wrapped, and nothing is cut."""
     rows = [list(row) for row in rows]
     if not rows:
         return
@@ -26,29 +45,71 @@ def say_rows(heading: str, rows: Iterable[Sequence[str]]) -> None:
     say(heading)
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]) - 1)]
     for row in rows:
-        aligned = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False))
-        say(f"  {aligned}  {row[-1]}".rstrip())
+        first = "".join(f"  {cell.ljust(width)}" for cell, width in zip(row, widths, strict=False)) + "  "
+        say(f"{first}{_hanging(row[-1], indent=len(first))}".rstrip())
+
+
+def _hanging(text: str, *, indent: int) -> str:
+    """Return the lines of a text, broken to fit the terminal, below each other."""
+    width = shutil.get_terminal_size().columns - indent if sys.stdout.isatty() else 0
+    lines = text.split("\n")
+    if width >= _NARROWEST:
+        lines = [piece for line in lines for piece in textwrap.wrap(line, width, break_long_words=False)]
+    return f"\n{' ' * indent}".join(lines)
 
 
 def say_findings(findings: Sequence[Finding]) -> None:
-    """Print what a person should know about the data, warnings first."""
+    """Print what a person should know about the data, warnings first, with a few examples below each."""
     ordered = sorted(findings, key=lambda finding: finding.severity != "warning")
-    say_rows("Findings", [(finding.severity, finding.message) for finding in ordered])
+    say_rows("Findings", [(finding.severity, _with_examples(finding)) for finding in ordered])
+
+
+def _with_examples(finding: Finding) -> str:
+    if finding.kind in _WITHOUT_EXAMPLES:
+        return finding.message
+    shown = finding.examples[:_EXAMPLES_SHOWN]
+    more = ["…"] if len(finding.examples) > len(shown) else []
+    return "\n".join([finding.message, *(f"  {example}" for example in [*shown, *more])])
 
 
 def say_plan(choices: Sequence[Choice]) -> None:
     """Print what was chosen and why."""
-    say_rows("Plan", [(choice.setting, "=", choice.value, f"because {choice.reason}") for choice in choices])
+    say_rows("Plan", [(f"{choice.setting} = {choice.value}", f"because {choice.reason}") for choice in choices])
+
+
+def say_training(history: Sequence[Epoch]) -> None:
+    """Print how long the training was, and which epoch is kept."""
+    best, last = best_of(history), history[-1]
+    auc = "no validation AUC" if best.validation_auc is None else f"validation AUC {best.validation_auc:.3f}"
+    seconds = sum(epoch.seconds for epoch in history)
+    duration = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+    say(f"Trained {counted(last.epoch, 'epoch')} in {duration}; the best is epoch {best.epoch}, with {auc}")
 
 
 def say_results(evaluation: Evaluation) -> None:
-    """Print the overall metrics of the side that counts most, with intervals, and every warning."""
+    """Print the result in one sentence, then the numbers of the side that counts most, and every caution."""
     side = reported_sides(evaluation)[0]
+    say("")
+    say(headline_sentence(evaluation))
+    say(threshold_sentence(evaluation))
+    positive = f"'{evaluation.positive_class}' is positive; " if evaluation.positive_class is not None else ""
+    heading = f"{SIDE_NAMES[side.side]} side ({positive}{percent(evaluation.confidence, 0)} intervals by case)"
     estimates = overall_estimates(side.estimates, evaluation.positive_class)
-    rows = [(estimate_label(estimate, evaluation.positive_class), estimate_text(estimate)) for estimate in estimates]
-    heading = f"Results on {side.side}: {counted(side.num_images, 'image')} of {counted(side.num_cases, 'case')}"
-    say_rows(f"{heading}, with {evaluation.confidence:.0%} intervals by case", rows)
+    say_rows(heading, [_result_row(estimate, side, evaluation.positive_class) for estimate in estimates])
     say_rows("Cautions", [("-", warning) for warning in evaluation.warnings])
+
+
+def _result_row(estimate: Estimate, side: SideEvaluation, positive_class: str | None) -> tuple[str, str, str]:
+    """Return a metric's name, its value, and what predicting the majority class would give."""
+    of_class = estimate.of_class is not None
+    name = metric_label(estimate.metric) if of_class else overall_label(estimate.metric, positive_class)
+    without_interval = estimate.value is not None and estimate.low is None
+    remarks = [estimate.note] if without_interval and estimate.note else []
+    key = (estimate.metric, estimate.of_class)
+    ignorant = next((one for one in side.baseline if (one.metric, one.of_class) == key), None)
+    if ignorant is not None and ignorant.value is not None:
+        remarks.insert(0, f"the majority class gives {value_text(ignorant)}")
+    return name, estimate_text(estimate), "; ".join(remarks)
 
 
 def say_path(what: str, path: Path) -> None:

@@ -22,10 +22,11 @@ from radpath.recipes.running import (
     sources_of,
 )
 from radpath.recipes.staleness import require_same_data, require_same_settings, stamp_settings
-from radpath.recipes.telling import say, say_findings, say_path, say_results
+from radpath.recipes.telling import say, say_findings, say_path, say_results, say_training
 from radpath.reporting.content import Choice
 from radpath.run_folder import RunFolder
 from radpath.training.device import launch
+from radpath.training.history import read_history
 
 
 def train_experiment(path: Path, *, assignments: list[str], out: Path | None, resume: bool, command: str) -> RunFolder:
@@ -84,6 +85,7 @@ def finish(experiment: Experiment, split: Split, folder: RunFolder, *, command: 
         files.write_json(folder.environment, environment)
         say(f"Training on {device_name(fabric)}; {model.backbone.report.sentence()}")
         learn(experiment, model, sources, folder, fabric)
+        say_training(read_history(folder.history))
         predict_all(experiment, model, split, sources, folder, fabric)
         shares = {side: source.padded_share() for side, source in sources.items()}
         files.write_json(folder.padding, shares)
