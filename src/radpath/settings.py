@@ -115,7 +115,7 @@ def render_toml(settings: Settings, *, heading: str, reasons: Mapping[str, str] 
     return tomlkit.dumps(document)
 
 
-def _fill_table(table: Any, settings: Settings, *, prefix: str, reasons: Mapping[str, str]) -> None:  # noqa: ANN401
+def _fill_table(table: Any, settings: Settings, *, prefix: str, reasons: Mapping[str, str]) -> None:  # noqa: ANN401 - any of tomlkit's
     """Add each field of ``settings`` to a tomlkit container, plain values before tables as TOML demands."""
     values = settings.model_dump(mode="json")
     for name, field in _ordered_fields(settings):

@@ -49,7 +49,7 @@ class Finding:
     severity: Literal["note", "warning"]
     count: int
     message: str
-    """One line: what was found, where, and what was done or should be done."""
+    """What was found, where, and what was done or should be done, in one line."""
     examples: tuple[str, ...] = ()
     """Up to ten lines that show it."""
 
