@@ -59,8 +59,9 @@ demo: env ## draw a small study, run the main job on it, and end with the path o
 	rm -rf runs/demo
 	$(BIN)/radpath demo --out runs/demo
 
-bench: env ## run every benchmark; each prints what it measured
-	for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark"; done
+bench: env ## measure speed; DATA=FOLDER measures scores on real images too
+	for benchmark in $(filter-out %/real_data.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$benchmark; done
+	$(if $(DATA),$(BIN)/python benchmarks/real_data.py '$(DATA)')
 
 clean: ## remove what can be made again; environment and runs stay
 	rm -rf build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
