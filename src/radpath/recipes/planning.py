@@ -16,8 +16,9 @@ from radpath.reporting.wording import counted
 
 _COMMON_SIZES_SPREAD: Final = 1.5
 """Where the long sides of 90 % of the images differ by less than this factor, one size serves all."""
-_FINE_TUNING_IMAGES: Final = 2000
-"""Above this many images a CPU cannot fine-tune the bundled backbone in a quarter of an hour."""
+_FINE_TUNING_MEGAPIXELS: Final = 20.0
+"""Two cores learn from about half a megapixel a second with the bundled backbone, so 14 epochs of more than this
+would take them over ten minutes."""
 _MANY_VIEWED: Final = ("rotation_deg", "scale", "shift", "brightness", "contrast")
 _ENLARGED_PX: Final = 96
 _LARGEST_PX: Final = 224
@@ -69,10 +70,11 @@ def derive_plan(
         accelerator: "cpu", or what computes faster.
     """
     wishes = _wish_rules(asked)
+    pixels = _pixel_rules(fingerprint, asked=asked, backbone=backbone)
     rules = [
         *_split_rules(fingerprint, sides_given=sides_given, asked=asked),
-        *_pixel_rules(fingerprint, asked=asked, backbone=backbone),
-        *_learning_rules(fingerprint, accelerator=accelerator),
+        *pixels,
+        *_learning_rules(fingerprint, pixels=Plan.of(pixels).values["pixels"] | asked, accelerator=accelerator),
     ]
     settled = {setting for setting, _, _ in wishes}
     remaining = [rule for rule in rules if rule[0] not in settled]
@@ -151,16 +153,25 @@ def describe_sizes(fingerprint: Fingerprint) -> str:
     return f"{spread}, 90 % within a factor of {fingerprint.size_spread:.1f}"
 
 
-def _learning_rules(fingerprint: Fingerprint, *, accelerator: str) -> list[Rule]:
+def _learning_rules(fingerprint: Fingerprint, *, pixels: Mapping[str, Any], accelerator: str) -> list[Rule]:
     rules: list[Rule] = []
     if fingerprint.stains:
         rules.append(("augmentation.flips", "dihedral", "the names carry a stain: histology, which has no up"))
-    images = counted(fingerprint.num_images, "image")
+    megapixels = _megapixels(fingerprint, pixels)
+    images = f"{counted(fingerprint.num_images, 'image')} of {megapixels:,.1f} megapixels in all"
     if accelerator != "cpu":
         return [*rules, ("model.freeze", "none", f"a GPU can adapt every layer to {images}")]
-    if fingerprint.num_images <= _FINE_TUNING_IMAGES:
+    if megapixels <= _FINE_TUNING_MEGAPIXELS:
         return [*rules, ("model.freeze", "none", f"{images} are few enough to adapt every layer in minutes")]
     many = f"{images} would take a CPU too long; a frozen backbone sees each image only once"
     views = "the features of flipped images can be kept, those of other changes cannot"
     changes = [(f"augmentation.{name}", 0.0, views) for name in _MANY_VIEWED]
     return [*rules, ("model.freeze", "all", many), *changes]
+
+
+def _megapixels(fingerprint: Fingerprint, pixels: Mapping[str, Any]) -> float:
+    """Return how many megapixels the network sees in one pass over all images."""
+    if pixels["size"] == "native":
+        return fingerprint.total_megapixels
+    size_px = pixels.get("pixels.size_px", pixels["size_px"])
+    return fingerprint.num_images * int(size_px) ** 2 / 1e6
