@@ -54,6 +54,8 @@ def explained_storage_errors(path: Path) -> Iterator[None]:
             errno.EACCES: "permission denied; choose another folder with --out",
             errno.EFBIG: "the file system refuses a file of this size; choose another folder with --out",
             errno.ENOTDIR: "a part of this path is a file, not a folder; choose another folder with --out",
+            errno.EEXIST: "its folder is a file; choose another folder with --out",
+            errno.EISDIR: "it is a folder; choose another name with --out",
         }
         if error.errno not in reasons:
             raise

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import polars as pl
+
+from radpath.data.array_file import is_array_file
 from radpath.data.inputs import DataSettings
 from radpath.data.labels import attach_labels
 from radpath.data.manifest import Manifest
+from radpath.data.names import assume_cases
 from radpath.data.scan import scan
 from radpath.data.split import Split, SplitSettings, split_by_case
 from radpath.data.verify import verify
@@ -17,6 +21,32 @@ def gather(data: DataSettings) -> Manifest:
         DataError: the images or the labels are missing, unreadable, or do not fit together.
     """
     return verify(attach_labels(scan(data), data), data)
+
+
+def gather_what_there_is(data: DataSettings) -> Manifest:
+    """Scan and verify all images, and label them where a table, names, folders or an array file could.
+
+    Raises:
+        DataError: as ``gather``.
+    """
+    return gather(data) if _may_have_labels(data) else gather_unlabelled(data)
+
+
+def _may_have_labels(data: DataSettings) -> bool:
+    if data.labels is not None or data.name_pattern is not None or is_array_file(data.images):
+        return True
+    return not data.images.is_dir() or any(entry.is_dir() for entry in data.images.iterdir())
+
+
+def gather_unlabelled(data: DataSettings) -> Manifest:
+    """Scan and verify all images; what an array file says of labels and sides is left out.
+
+    Raises:
+        DataError: the images are missing or unreadable.
+    """
+    manifest = verify(assume_cases(scan(data)), data)
+    unknown = pl.lit(None, dtype=pl.String)
+    return manifest.replace(manifest.table.with_columns(label=unknown, split=unknown))
 
 
 def gather_split(data: DataSettings, split: SplitSettings) -> Split:
@@ -35,4 +65,4 @@ def run_name(images: Path) -> str:
     >>> run_name(Path("data/breastmnist.npz"))
     'breastmnist'
     """
-    return images.resolve().stem if images.suffix == ".npz" else images.resolve().name
+    return images.resolve().stem if is_array_file(images) else images.resolve().name

@@ -7,23 +7,24 @@ from radpath import files
 from radpath.data.fingerprint import measure
 from radpath.data.inputs import DataSettings
 from radpath.data.split import Split, SplitSettings, split_by_case, write_splits
-from radpath.errors import SettingsError
+from radpath.errors import SettingsError, StorageError
 from radpath.recipes.fit import data_values
-from radpath.recipes.gathering import gather, run_name
+from radpath.recipes.gathering import gather, gather_what_there_is, run_name
 from radpath.recipes.telling import say, say_findings, say_path, say_rows
 from radpath.records import SIDES
+from radpath.run_folder import RunFolder
 from radpath.settings import override, parse_settings
 
 
 def scan_images(images: Path, *, labels: Path | None, assignments: list[str], out: Path | None) -> Path:
-    """Scan, label and verify images; write ``manifest.parquet`` and ``exclusions.csv``.
+    """Scan, verify and, where anything gives labels, label images; write ``manifest.parquet`` and ``exclusions.csv``.
 
     Raises:
         RadpathError: bad input; the message says what, where and what to do.
     """
     data, _ = _settings(images, labels, assignments)
-    manifest = gather(data)
-    folder = out or Path("runs") / f"{run_name(images)}-scan"
+    folder = _folder_to_write(out, f"{run_name(images)}-scan")
+    manifest = gather_what_there_is(data)
     manifest.write(folder / "manifest.parquet")
     manifest.write_exclusions(folder / "exclusions.csv")
     say_rows(f"Images in {images}", measure(manifest).to_rows())
@@ -42,10 +43,9 @@ def split_images(images: Path, *, labels: Path | None, assignments: list[str], o
         RadpathError: bad input; the message says what, where and what to do.
     """
     data, values = _settings(images, labels, assignments)
-    manifest = gather(data)
     settings = parse_settings(SplitSettings, values.get("split", {}), source="--set split")
-    split = split_by_case(manifest, settings)
-    folder = out or Path("runs") / f"{run_name(images)}-split"
+    folder = _folder_to_write(out, f"{run_name(images)}-split")
+    split = split_by_case(gather(data), settings)
     write_splits(split, folder / "splits.csv")
     split.manifest.write_exclusions(folder / "exclusions.csv")
     files.write_json(folder / "split.json", settings.model_dump(mode="json"))
@@ -65,10 +65,18 @@ def _settings(images: Path, labels: Path | None, assignments: list[str]) -> tupl
     return parse_settings(DataSettings, values["data"], source="--set data"), values
 
 
+def _folder_to_write(out: Path | None, name: str) -> Path:
+    """Return where the tables go, which may replace those of an earlier look but never those of a run."""
+    folder = out or Path("runs") / name
+    if RunFolder(folder).experiment.exists():
+        raise StorageError(f"{folder} holds a run, whose files would be replaced; choose another folder with --out")
+    return folder
+
+
 def _say_sides(split: Split) -> None:
     audit = split.audit
     rows = [("", *split.classes, "images", "cases")]
     for side in SIDES:
         counts = [str(audit.images_per_class[name][side]) for name in split.classes]
         rows.append((side, *counts, str(audit.num_images[side]), str(audit.num_cases[side])))
-    say_rows("Images on each side", rows)
+    say_rows("Images of each class on each side", rows)

@@ -1,25 +1,25 @@
 """A trained run looks at new images, with everything frozen: pixels, model, threshold."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from radpath import files
+from radpath.data.findings import shortened
 from radpath.data.inputs import DataSettings
-from radpath.data.manifest import Manifest
-from radpath.data.names import assume_cases
+from radpath.data.manifest import Finding, Manifest
 from radpath.data.preparation import prepare
-from radpath.data.scan import scan
-from radpath.data.verify import verify
 from radpath.errors import DataError
 from radpath.evaluation.thresholds import Threshold, decide
 from radpath.recipes.experiment import Experiment, read_experiment
-from radpath.recipes.gathering import run_name
+from radpath.recipes.gathering import gather_unlabelled, run_name
 from radpath.recipes.running import build_model, image_source, read_classes
 from radpath.recipes.staleness import require_same_settings
 from radpath.recipes.telling import say, say_findings, say_path, say_rows
 from radpath.records import probability_columns
+from radpath.reporting.wording import counted
 from radpath.run_folder import RunFolder
 from radpath.training.checkpoints import Checkpoints, load_best
 from radpath.training.device import launch
@@ -32,7 +32,8 @@ def predict_new(run: Path, images: Path, *, out: Path | None) -> Path:
     Args:
         run: a finished run folder.
         images: a folder or an array file.
-        out: the CSV to write; None for one inside the run folder, named after the images.
+        out: the CSV to write, or an existing folder for it; None for one inside the run folder. A folder's CSV is
+            named after the images.
 
     Raises:
         StaleError: the run's model is not the one that the run evaluated.
@@ -47,31 +48,69 @@ def predict_new(run: Path, images: Path, *, out: Path | None) -> Path:
     folder.require_fresh("train", now, remedy="restore it, or train again")
     threshold = _frozen_threshold(folder)
     data = experiment.data.model_copy(update={"images": images.absolute(), "labels": None})
-    manifest = _look_at(data)
+    manifest = _gather_new(data, folder)
     probabilities = _probabilities(experiment, manifest, data, classes, folder)
-    path = out or folder.root / "predictions" / f"{run_name(images)}.csv"
     decisions = decide(probabilities, classes=classes, threshold=threshold)
+    path = _table_to_write(out, folder, f"{run_name(images)}.csv")
     _write(manifest, probabilities, [classes[place] for place in decisions], classes, path)
     say_findings(manifest.findings)
     counts = np.bincount(decisions, minlength=len(classes))
+    excluded = f", {len(manifest.excluded):,} excluded" if len(manifest.excluded) else ""
     say_rows(
-        f"{len(decisions)} images decided, {len(manifest.excluded)} excluded",
+        f"{counted(len(decisions), 'image')} decided{excluded}",
         [(name, str(count)) for name, count in zip(classes, counts, strict=True)],
     )
     say("")
     say_path("Predictions", path)
+    say_path("Exclusions", _beside(path))
     return path
 
 
-def _look_at(data: DataSettings) -> Manifest:
-    """Scan and verify images that need no labels."""
-    manifest = verify(assume_cases(scan(data)), data)
+def _table_to_write(out: Path | None, folder: RunFolder, name: str) -> Path:
+    if out is None:
+        return folder.root / "predictions" / name
+    return out / name if out.is_dir() else out
+
+
+def _beside(path: Path) -> Path:
+    """Return the path of the table of exclusions."""
+    return path.with_name(f"{path.stem}-exclusions.csv")
+
+
+def _gather_new(data: DataSettings, folder: RunFolder) -> Manifest:
+    """Scan and verify images that need no labels, and compare them with those that the run has seen."""
+    manifest = gather_unlabelled(data)
     if manifest.kept.is_empty():
-        raise DataError(
-            f"none of the {len(manifest.table)} images in {data.images} can be read; see their reasons with "
-            "`radpath scan`"
-        )
-    return manifest
+        reasons = ", ".join(manifest.excluded["reason"].unique().sort())
+        raise DataError(f"none of the {len(manifest.table)} images in {data.images} can be used: {reasons}")
+    seen = Manifest.read(folder.manifest, images=data.images).kept
+    relevant = tuple(finding for finding in manifest.findings if finding.kind != "case-assumed")  # nothing is split
+    return dataclasses.replace(manifest, findings=relevant).note(*_compare(manifest.kept, seen))
+
+
+def _compare(new: pl.DataFrame, seen: pl.DataFrame) -> tuple[Finding, Finding]:
+    """Say which images the model has learned from, and which are of a kind that it never saw."""
+    learned = seen.filter(pl.col("split") != "test")
+    known = new.filter(pl.col("pixel_digest").is_in(learned["pixel_digest"].drop_nulls().to_list()))
+    kinds = ["channels", "bit_depth"]
+    strange = new.join(seen, on=kinds, how="anti", maintain_order="left")
+    named = strange.select(pl.format("{}: {} channels, {} bit", "record_id", *kinds)).to_series()
+    return (
+        Finding(
+            kind="seen-in-training",
+            severity="note",
+            count=len(known),
+            message=f"{counted(len(known), 'image')} the same as in the run's training or validation: no test of it",
+            examples=shortened(known["record_id"]),
+        ),
+        Finding(
+            kind="other-pixels",
+            severity="warning",
+            count=len(strange),
+            message=f"{counted(len(strange), 'image')} with channels or bits per channel that the run never saw",
+            examples=shortened(named),
+        ),
+    )
 
 
 def _frozen_threshold(folder: RunFolder) -> Threshold | None:
@@ -108,5 +147,4 @@ def _write(
     table = manifest.kept.select("record_id").with_columns(pl.Series("decision", decisions), *columns)
     with files.whole_file(path) as unfinished:
         table.write_csv(unfinished)
-    if len(manifest.excluded):
-        manifest.write_exclusions(path.with_name(f"{path.stem}-exclusions.csv"))
+    manifest.write_exclusions(_beside(path))
