@@ -43,7 +43,7 @@ docs: env ## the generated pages are up to date, and the pages build without a w
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/sphinx-build -n -W --keep-going -q docs docs/_build/html
 
-# Two workers: each holds PyTorch, and together they fit into 4 GB. T= chooses: make tests T=tests/data
+# Two workers, as PyTorch in each of them uses a core. T chooses: make tests T=tests/data
 tests: env ## the tests and doctests that are not slow; T=PATH chooses some
 	$(BIN)/python -m pytest -q -n 2 -m "not slow" $(T)
 
