@@ -51,6 +51,12 @@ def renamed(content: bytes, tag: int, new_tag: int = 65100) -> bytes:
     return content[:at] + struct.pack("<H", new_tag) + content[at + 2 :]
 
 
+def with_type(content: bytes, tag: int, type_number: int) -> bytes:
+    """Return a TIFF in which a tag says that its values are of another type."""
+    at = entry_of(content, tag) + 2
+    return content[:at] + struct.pack("<H", type_number) + content[at + 2 :]
+
+
 def written(folder: Path, content: bytes) -> Path:
     path = folder / "picture.tif"
     path.write_bytes(content)
@@ -186,6 +192,7 @@ def test_a_fourth_sample_is_what_its_tag_says(tmp_path: Path, extra: str, mode: 
         (with_tag(encoded(GREY), 258, 12), "a grey TIFF of 12 bits a sample"),
         (with_tag(encoded(GREY), 259, 4), "a TIFF with compression 4"),
         (with_tag(encoded(GREY), 262, 8), r"a TIFF of 1 samples a pixel \(0 extra\) with photometric interpretation 8"),
+        (with_tag(encoded(GREY, compression="lzw", predictor=True), 259, 1), "a TIFF with predictor 2, compression 1"),
         (with_tag(encoded(RGB), 262, 6), "a TIFF of YCbCr samples that are not JPEG"),
         (encoded(np.zeros((4, 4, 5), np.uint8), photometric="minisblack", planarconfig="contig"), "5 samples a pixel"),
         (with_tag(encoded(GREY, compression="lzw", predictor=True), 317, 3), "a TIFF with predictor 3"),
@@ -211,11 +218,15 @@ def test_other_kinds_of_tiff_are_refused(tmp_path: Path, content: bytes, message
     ("content", "message"),
     [
         (encoded(GREY)[:-1], "the TIFF ends before its last strip or tile"),
-        (with_tag(encoded(GREY), 279, 1960), "a strip or tile of the TIFF holds 1960 of 1961 bytes"),
+        (with_tag(encoded(GREY), 279, 1960), "the strips or tiles of the TIFF hold 1960 of 1961 bytes"),
         (with_tag(encoded(GREY), 279, 0), "strips or tiles of the TIFF are missing"),
-        (renamed(encoded(GREY), 279), "the TIFF lists 1 of 1 strips or tiles"),
+        (renamed(encoded(GREY), 279), "TIFF tag 279 is missing"),
+        (with_tag(encoded(GREY, compression="lzw"), 256, 54), r"the TIFF cannot be read \("),
         (with_tag(encoded(GREY), 278, 36), "the TIFF lists 1 of 2 strips or tiles"),
         (with_tag(encoded(GREY), 256, 0), "the TIFF directory declares 0 x 37 px"),
+        (with_type(encoded(GREY), 259, 7), "the compression of the TIFF is b"),
+        (with_type(encoded(GREY), 273, 11), "strips or tiles of the TIFF are missing"),
+        (with_tag(encoded(RGB), 284, 0), "the TIFF has planar configuration 0"),
         (with_tag(encoded(GREY), 278, 0), "the strips or tiles of the TIFF have no size"),
         (renamed(encoded(GREY), 262), "TIFF tag 262 is missing"),
         (with_tag(encoded(GREY), 262, 3), "the palette of the TIFF has 0 numbers"),

@@ -3,7 +3,7 @@ import struct
 
 import pytest
 
-from radpath.data.formats.tiff_directory import exif_orientation, read_directory
+from radpath.data.formats.tiff_directory import exif_orientation, read_first_page
 from radpath.errors import DataError
 
 
@@ -31,25 +31,43 @@ def test_an_unreadable_block_leaves_the_image_as_it_is(content: bytes) -> None:
     assert exif_orientation(content) == 1
 
 
-def test_numbers_that_do_not_fit_their_entry_are_found_elsewhere() -> None:
-    entry = struct.pack("<HHII", 258, 3, 3, 26)
-    content = b"II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4) + struct.pack("<3H", 8, 9, 10)
-    directory = read_directory(io.BytesIO(content))
-    assert directory.numbers(258) == (8, 9, 10)
-    assert directory.number(258) == 8
-    assert directory.number(259, default=1) == 1
-    assert not directory.has_next
+def directory(*entries: bytes, next_page: int = 0) -> bytes:
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(entries) + struct.pack("<I", next_page)
+
+
+WIDTH = struct.pack("<HHII", 256, 3, 1, 7)
+
+
+def test_tags_and_the_pointer_to_a_next_page_are_read() -> None:
+    page, has_next = read_first_page(io.BytesIO(directory(WIDTH)))
+    assert page.imagewidth == 7
+    assert not has_next
+
+
+def test_a_next_page_counts_even_where_it_lies_outside_the_file() -> None:
+    assert read_first_page(io.BytesIO(directory(WIDTH, next_page=2**31)))[1]
+
+
+def test_an_unreadable_tag_that_nobody_needs_is_no_fault() -> None:
+    page, _ = read_first_page(io.BytesIO(directory(WIDTH, struct.pack("<HHII", 65100, 99, 1, 7))))
+    assert list(page.tags.keys()) == [256]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"II*\0\x08\0\0\0\xff\xff", "the TIFF directory claims to have 65535 tags"),
-        (b"II*\0\x08\0\0\0\x01\0", "the file ends too early"),
+        (b"II*\0\x08\0\0\0\xff\xff", r"the TIFF cannot be read \(suspicious number of tags 65535\)"),
+        (b"II*\0\x08\0\0\0\x01\0", r"the TIFF cannot be read \(.*\)"),
+        (directory(WIDTH)[:-4], r"the TIFF cannot be read \(.*\)"),
         (b"II*\0\xff\0\0\0\x01\0", "the first TIFF directory lies outside the file"),
-        (b"II+\0\x04\0\0\0" + bytes(20), "the BigTIFF header is not one"),
+        (b"II+\0\x04\0\0\0" + bytes(20), r"the TIFF cannot be read \(.*\)"),
+        (
+            directory(struct.pack("<HHII", 258, 3, 3, 999)),
+            "TIFF tag 258 is of an unknown type or lies outside the file",
+        ),
+        (directory(struct.pack("<HHII", 258, 99, 1, 8)), "TIFF tag 258 is of an unknown type or lies outside the file"),
     ],
 )
 def test_a_broken_directory_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=rf"^truncated or damaged: {message}$"):
-        read_directory(io.BytesIO(content))
+        read_first_page(io.BytesIO(content))

@@ -1,21 +1,22 @@
 """JPEG (ITU-T T.81) with its JFIF, EXIF and Adobe markers: header and pixels.
 
-libjpeg-turbo (imagecodecs) decodes. It fills what is missing from a file with grey and says nothing, so this module
-looks for the end marker itself, and decodes twice to find out whether the picture's last bits were there.
+libjpeg-turbo (imagecodecs) decodes. The markers before the first scan are read here, since a header scan needs them
+without decoding, and Pillow would not tell a JPEG of 12 bits from a broken one. libjpeg-turbo fills what is missing
+from a file with grey and says nothing, so this module looks for the end marker itself, and decodes twice to find out
+whether the picture's last bits were there.
 """
 
 import dataclasses
 import io
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import imagecodecs
 import numpy as np
-from jaxtyping import UInt8
 
-from radpath.data.formats.stored import Mode, StoredImage, damaged, read_exactly, unsupported
+from radpath.data.formats.stored import Mode, Samples, StoredImage, damaged, read_exactly, unsupported
 from radpath.data.formats.tiff_directory import exif_orientation
 
 SIGNATURE: Final = b"\xff\xd8\xff"
@@ -31,7 +32,6 @@ _APP0, _APP1, _APP14 = 0xE0, 0xE1, 0xEE
 _ALONE: Final = (0x01, *range(0xD0, 0xD9))  # markers without a segment
 _MODES: Final[dict[int, Mode]] = {1: "grey", 3: "RGB", 4: "CMYK"}
 _NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # inside a scan: neither a stuffed byte nor a restart
-
 _RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
 
 
@@ -55,20 +55,18 @@ def read_frame(stream: io.BufferedIOBase) -> Frame:
     Raises:
         DataError: the header is cut short, or declares a kind of JPEG that is not read.
     """
-    frame: tuple[int, int, int] | None = None
-    has_jfif_marker, has_adobe_marker, orientation = False, False, None
-    for marker, length in _segments(stream):
+    frame, has_jfif_marker, has_adobe_marker, orientation = None, False, False, None
+    for marker, segment in _segments(stream):
         if marker in _FRAMES:
-            frame = _parse_frame(read_exactly(stream, length))
+            frame = _parse_frame(segment)
         elif marker in _OTHER_FRAMES:
             raise unsupported(f"a JPEG that is {_OTHER_FRAMES[marker]}")
         elif marker == _APP0:
-            has_jfif_marker |= read_exactly(stream, length).startswith(b"JFIF\0")
+            has_jfif_marker |= segment.startswith(b"JFIF\0")
         elif marker == _APP14:
-            has_adobe_marker |= read_exactly(stream, length).startswith(b"Adobe")
-        elif marker == _APP1 and orientation is None:
-            block = read_exactly(stream, length)
-            orientation = exif_orientation(block) if block.startswith(b"Exif\0") else None
+            has_adobe_marker |= segment.startswith(b"Adobe")
+        elif marker == _APP1 and orientation is None and segment.startswith(b"Exif\0"):
+            orientation = exif_orientation(segment)
     if frame is None:
         raise damaged("the JPEG has no frame header before its pixels")
     width_px, height_px, num_components = frame
@@ -101,40 +99,30 @@ def read_jpeg(stream: io.BufferedIOBase) -> StoredImage:
     )
 
 
-def decode_jpeg(content: bytes) -> UInt8[np.ndarray, "height width"] | UInt8[np.ndarray, "height width samples"]:
+def decode_jpeg(content: bytes) -> Samples:
     """Return the pixels of a whole JPEG file: grey, RGB, or CMYK with 0 for no ink.
 
     Raises:
         DataError: the file is truncated or damaged.
     """
-    samples = decode_scans(content)
+    samples: Samples = require_last_bits(content, imagecodecs.jpeg8_decode)
     # Adobe stores inks inverted (255 for none), as its marker announces; read_jpeg refuses four inks without it.
     return 255 - samples if samples.ndim == 3 and samples.shape[2] == 4 else samples
 
 
-def decode_scans(
-    content: bytes, *, tables: bytes | None = None, stored_as: str | None = None
-) -> UInt8[np.ndarray, "height width"] | UInt8[np.ndarray, "height width samples"]:
-    """Return the samples of one JPEG stream.
+def require_last_bits(content: bytes, decode: Callable[[bytes], np.ndarray]) -> np.ndarray:
+    """Return what ``decode`` makes of a JPEG stream, from the start marker on; what follows its end marker is ignored.
 
-    Args:
-        content: from the start marker on; what follows the end marker is ignored.
-        tables: quantisation and Huffman tables that stand elsewhere, as in TIFF.
-        stored_as: "RGB" or "YCBCR" where something outside the stream says so; else its own markers decide.
+    Bits behind the end of a whole picture change nothing. Where bits are missing, the decoder takes the wrong ones for
+    them, and its two results differ.
 
     Raises:
         DataError: the stream is truncated or damaged.
     """
     last_scan, end = _find_last_scan(content)
-    # Bits behind the end of a whole picture change nothing. Where bits are missing, the decoder takes the wrong ones
-    # for them, and the two results differ.
     streams = content[: end + 2], content[:end] + _wrong_bits(content[last_scan:end]) + content[end : end + 2]
-    shown_as = None if stored_as is None else "RGB"
     try:
-        samples, prolonged = (
-            imagecodecs.jpeg8_decode(stream, tables=tables, colorspace=stored_as, outcolorspace=shown_as)
-            for stream in streams
-        )
+        samples, prolonged = map(decode, streams)
     except (RuntimeError, ValueError) as error:  # imagecodecs' errors are RuntimeErrors
         raise damaged(f"the pixels of the JPEG cannot be decoded ({error})") from None
     if not np.array_equal(samples, prolonged):
@@ -142,25 +130,21 @@ def decode_scans(
     return samples
 
 
-def _segments(stream: io.BufferedIOBase) -> Iterator[tuple[int, int]]:
-    """Yield marker and length of each segment before the first scan; the stream stands at its content."""
+def _segments(stream: io.BufferedIOBase) -> Iterator[tuple[int, bytes]]:
+    """Yield marker and content of each segment before the first scan."""
     stream.seek(2)
     while True:
-        if read_exactly(stream, 1) != b"\xff":
-            raise damaged("the header of the JPEG is broken")
-        marker = 0xFF
+        fill, marker = read_exactly(stream, 2)
         while marker == 0xFF:  # any number of these may fill the space before a marker
             marker = read_exactly(stream, 1)[0]
-        if marker in (_START_OF_SCAN, _END):
+        if fill == 0xFF and marker in (_START_OF_SCAN, _END):
             return
-        if marker in _ALONE:
+        if fill == 0xFF and marker in _ALONE:
             continue
-        length = struct.unpack(">H", read_exactly(stream, 2))[0] - 2
-        if length < 0:
+        num_bytes = int.from_bytes(read_exactly(stream, 2), "big") - 2  # the length counts itself
+        if fill != 0xFF or num_bytes < 0:
             raise damaged("the header of the JPEG is broken")
-        content_at = stream.tell()
-        yield marker, length
-        stream.seek(content_at + length)
+        yield marker, read_exactly(stream, num_bytes)
 
 
 def _parse_frame(segment: bytes) -> tuple[int, int, int]:

@@ -1,17 +1,16 @@
 """PNG (ISO/IEC 15948): header and pixels.
 
-The container is read here: chunks and their checksums are verified, and the pixels decompressed to exactly the size
-that the header declares, so that nothing cut short or too long goes further. libpng (imagecodecs) then undoes the
-filters; it gets each pass of an interlaced image as an image of its own, and
-no metadata that it would complain about.
+libpng (imagecodecs) decodes. The chunks are walked over here, since a header scan needs them without decoding, and
+since libpng only logs what is wrong outside of the pixels that it needs: a checksum of metadata, a transparent colour
+of the wrong length, more pixels than the header declares. Palettes are looked up here, since libpng paints a colour
+behind the palette's end black.
 """
 
-import dataclasses
 import io
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import imagecodecs
 import numpy as np
@@ -22,78 +21,40 @@ from radpath.data.formats.tiff_directory import exif_orientation
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
-_HEADER_BYTES: Final = 33  # the signature and the IHDR chunk
-
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGBA = 0, 2, 3, 4, 6  # colour types
-_SAMPLES: Final = {_GREY: 1, _RGB: 3, _PALETTE: 1, _GREY_ALPHA: 2, _RGBA: 4}
-_BIT_DEPTHS: Final = {
-    _GREY: (1, 2, 4, 8, 16),
-    _RGB: (8, 16),
-    _PALETTE: (1, 2, 4, 8),
-    _GREY_ALPHA: (8, 16),
-    _RGBA: (8, 16),
+_KINDS: Final[dict[int, tuple[int, tuple[int, ...], Mode, Mode]]] = {
+    # samples a pixel, bits a sample, what they are without a tRNS chunk, and with one
+    _GREY: (1, (1, 2, 4, 8, 16), "grey", "grey+alpha"),
+    _RGB: (3, (8, 16), "RGB", "RGBA"),
+    _PALETTE: (1, (1, 2, 4, 8), "palette", "palette+alpha"),
+    _GREY_ALPHA: (2, (8, 16), "grey+alpha", "grey+alpha"),
+    _RGBA: (4, (8, 16), "RGBA", "RGBA"),
 }
-_MODES: Final[dict[int, tuple[Mode, Mode]]] = {  # without and with a tRNS chunk
-    _GREY: ("grey", "grey+alpha"),
-    _RGB: ("RGB", "RGBA"),
-    _PALETTE: ("palette", "palette+alpha"),
-    _GREY_ALPHA: ("grey+alpha", "grey+alpha"),
-    _RGBA: ("RGBA", "RGBA"),
-}
-_ADAM7: Final = (  # first row, first column, row step, column step of each pass
-    (0, 0, 8, 8),
-    (0, 4, 8, 8),
-    (4, 0, 8, 4),
-    (0, 2, 4, 4),
-    (2, 0, 4, 2),
-    (0, 1, 2, 2),
-    (1, 0, 2, 1),
-)
-_MAX_CHUNK_BYTES: Final = 1 << 30  # PNG's own limit is 2**31 - 1
+# First row and column, and steps of rows and columns, of the passes of an interlaced image and of any other.
+_ADAM7: Final = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+_ONE_PASS: Final = ((0, 0, 1, 1),)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Pass:
-    """One of the seven passes of an interlaced image, or the only pass of any other."""
-
-    row: int
-    column: int
-    row_step: int
-    column_step: int
-    num_rows: int
-    num_columns: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Header:
-    """The IHDR chunk."""
+class _Header(NamedTuple):
+    """The IHDR chunk, in its order."""
 
     width_px: int
     height_px: int
     bit_depth: int
     colour_type: int
-    is_interlaced: bool
+    compression: int
+    filtering: int
+    interlacing: int
 
-    def num_bytes(self, num_rows: int, num_columns: int) -> int:
-        """Return how many bytes a pass has once decompressed: each row begins with the number of its filter."""
-        row_bits = num_columns * self.bit_depth * _SAMPLES[self.colour_type]
-        return num_rows * (1 + (row_bits + 7) // 8)
-
-    def passes(self) -> list[_Pass]:
-        """Return the passes that are not empty."""
-        steps = _ADAM7 if self.is_interlaced else ((0, 0, 1, 1),)
-        every = [
-            _Pass(
-                row=row,
-                column=column,
-                row_step=row_step,
-                column_step=column_step,
-                num_rows=-(-(self.height_px - row) // row_step),
-                num_columns=-(-(self.width_px - column) // column_step),
-            )
-            for row, column, row_step, column_step in steps
-        ]
-        return [one for one in every if one.num_rows > 0 and one.num_columns > 0]
+    def num_pixel_bytes(self) -> int:
+        """Return how many bytes the decompressed pixels have: each row begins with the number of its filter."""
+        pixel_bits = self.bit_depth * _KINDS[self.colour_type][0]
+        num_bytes = 0
+        for row, column, row_step, column_step in _ADAM7 if self.interlacing else _ONE_PASS:
+            num_columns = len(range(column, self.width_px, column_step))
+            row_bytes = 1 + (num_columns * pixel_bits + 7) // 8
+            num_bytes += len(range(row, self.height_px, row_step)) * row_bytes if num_columns else 0
+        return num_bytes
 
 
 def read_png(stream: io.BufferedIOBase) -> StoredImage:
@@ -102,7 +63,7 @@ def read_png(stream: io.BufferedIOBase) -> StoredImage:
     Raises:
         DataError: the file ends before its last chunk, its header is impossible, or it is animated.
     """
-    header = _parse_header(stream.read(_HEADER_BYTES))
+    header = _read_header(stream)
     has_transparency, orientation = False, 1
     for kind, length in _walk_chunks(stream):
         if kind == b"tRNS":
@@ -111,7 +72,8 @@ def read_png(stream: io.BufferedIOBase) -> StoredImage:
             raise unsupported("an animated PNG; save the frame that is meant as a file of its own")
         elif kind == b"eXIf":
             orientation = exif_orientation(read_exactly(stream, length))
-    mode = _MODES[header.colour_type][has_transparency]
+    _, _, plain, transparent = _KINDS[header.colour_type]
+    mode = transparent if has_transparency else plain
     return StoredImage(
         width_px=header.width_px,
         height_px=header.height_px,
@@ -128,39 +90,40 @@ def decode_png(content: bytes) -> Samples:
     Raises:
         DataError: the file is truncated or damaged.
     """
-    header = _parse_header(content[:_HEADER_BYTES])
-    chunks = _verified_chunks(content)
-    palette, transparency, compressed = (
-        b"".join(data for kind, data in chunks if kind == wanted) for wanted in (b"PLTE", b"tRNS", b"IDAT")
-    )
+    stream = io.BytesIO(content)
+    header = _read_header(stream)
+    parts: dict[bytes, list[bytes]] = {b"PLTE": [], b"tRNS": [], b"IDAT": []}
+    for kind, length in _walk_chunks(stream):
+        data = read_exactly(stream, length)
+        if read_exactly(stream, 4) != _checksum(kind, data):
+            raise damaged(f"the checksum of the PNG chunk before byte {stream.tell()} is wrong")
+        if kind in parts:
+            parts[kind].append(data)
+    palette, transparency, compressed = map(b"".join, parts.values())
+    _require_exact_pixels(compressed, header.num_pixel_bytes())
     if header.colour_type == _PALETTE:
-        indices = _decode_passes(dataclasses.replace(header, colour_type=_GREY), compressed, b"")
-        spread = 255 // (2**header.bit_depth - 1)  # libpng spreads grey levels over 0..255
-        return look_up(indices // np.uint8(spread), _colours(palette, transparency))
-    return _decode_passes(header, compressed, transparency if header.colour_type in (_GREY, _RGB) else b"")
+        return look_up(_indices(header, compressed), _colours(palette, transparency))
+    samples = _decode(content)
+    num_samples = _KINDS[header.colour_type][0] + (header.colour_type in (_GREY, _RGB) and bool(transparency))
+    if samples.size != header.width_px * header.height_px * num_samples:
+        raise damaged("the PNG's transparent colour has the wrong length")
+    return samples
 
 
-def _parse_header(start: bytes) -> _Header:
+def _read_header(stream: io.BufferedIOBase) -> _Header:
     """Read the signature and the IHDR chunk, which is always the first and has its own checksum."""
-    kind_and_data = start[len(SIGNATURE) + 4 : -4]
-    if len(start) < _HEADER_BYTES or start[len(SIGNATURE) : len(SIGNATURE) + 8] != b"\0\0\0\x0dIHDR":
+    start = stream.read(33)
+    if len(start) < 33 or start[8:16] != b"\0\0\0\x0dIHDR":
         raise damaged("the PNG has no header")
-    if zlib.crc32(kind_and_data) != int.from_bytes(start[-4:], "big"):
+    if start[29:] != _checksum(start[12:16], start[16:29]):
         raise damaged("the checksum of the PNG header is wrong")
-    width_px, height_px, bit_depth, colour_type, compression, filtering, interlace = struct.unpack(
-        ">IIBBBBB", kind_and_data[4:]
-    )
-    if bit_depth not in _BIT_DEPTHS.get(colour_type, ()) or compression or filtering or interlace > 1:
+    header = _Header(*struct.unpack(">IIBBBBB", start[16:29]))
+    depths = _KINDS[header.colour_type][1] if header.colour_type in _KINDS else ()
+    if header.bit_depth not in depths or header.compression or header.filtering or header.interlacing > 1:
         raise damaged("the PNG header declares a kind of image that does not exist")
-    if not width_px or not height_px:
-        raise damaged(f"the PNG header declares {width_px} x {height_px} px")
-    return _Header(
-        width_px=width_px,
-        height_px=height_px,
-        bit_depth=bit_depth,
-        colour_type=colour_type,
-        is_interlaced=bool(interlace),
-    )
+    if not header.width_px or not header.height_px:
+        raise damaged(f"the PNG header declares {header.width_px} x {header.height_px} px")
+    return header
 
 
 def _walk_chunks(stream: io.BufferedIOBase) -> Iterator[tuple[bytes, int]]:
@@ -174,76 +137,36 @@ def _walk_chunks(stream: io.BufferedIOBase) -> Iterator[tuple[bytes, int]]:
         read_exactly(stream, 4)
 
 
-def _verified_chunks(content: bytes) -> list[tuple[bytes, memoryview]]:
-    """Return kind and data of each chunk after the header, up to IEND, with its checksum verified."""
-    whole = memoryview(content)
-    chunks: list[tuple[bytes, memoryview]] = []
-    at = _HEADER_BYTES
-    while not chunks or chunks[-1][0] != b"IEND":
-        if at + 12 > len(content):
-            raise damaged("the PNG ends before its last chunk")
-        length, kind = struct.unpack_from(">I4s", content, at)
-        end = at + 8 + length
-        if zlib.crc32(whole[at + 4 : end]) != int.from_bytes(content[end : end + 4], "big"):
-            raise damaged(f"the checksum of the PNG chunk at byte {at} is wrong")
-        chunks.append((kind, whole[at + 8 : end]))
-        at = end + 4
-    return chunks
+def _checksum(kind: bytes, data: bytes) -> bytes:
+    return zlib.crc32(data, zlib.crc32(kind)).to_bytes(4, "big")
 
 
-def _decode_passes(header: _Header, compressed: bytes, transparency: bytes) -> Samples:
-    """Decompress and decode every pass, and weave them into one image."""
-    passes = header.passes()
-    sizes = [header.num_bytes(one.num_rows, one.num_columns) for one in passes]
-    filtered = memoryview(_inflate(compressed, sum(sizes)))
-    woven: Samples | None = None
-    start = 0
-    for one, size in zip(passes, sizes, strict=True):
-        part = _undo_filters(header, one, filtered[start : start + size], transparency)
-        if not header.is_interlaced:
-            return part
-        if woven is None:
-            woven = np.empty((header.height_px, header.width_px, *part.shape[2:]), part.dtype)
-        woven[one.row :: one.row_step, one.column :: one.column_step] = part
-        start += size
-    assert woven is not None  # an image of one pixel has one pass
-    return woven
-
-
-def _inflate(compressed: bytes, num_bytes: int) -> bytes:
-    """Decompress to exactly ``num_bytes``; a stream that holds more is not decompressed further."""
+def _require_exact_pixels(compressed: bytes, num_bytes: int) -> None:
+    """Refuse fewer or more pixels than the header declares: one of the two is wrong, and libpng only logs surplus."""
     inflater = zlib.decompressobj()
     try:
-        pixels = inflater.decompress(compressed, num_bytes)
-        surplus = inflater.decompress(inflater.unconsumed_tail, 1)
+        found = len(inflater.decompress(compressed, num_bytes + 1))
+        found += len(inflater.decompress(inflater.unconsumed_tail, 1))
     except zlib.error as error:
         raise damaged(f"the pixels of the PNG cannot be decompressed ({error})") from None
-    if len(pixels) < num_bytes or surplus or not inflater.eof:
-        found = "more" if surplus else f"{len(pixels)}"
-        raise damaged(f"the PNG holds {found} of {num_bytes} bytes of pixels")
-    return pixels
+    if found != num_bytes or not inflater.eof:
+        raise damaged(f"the PNG holds {'more' if found > num_bytes else found} of {num_bytes} bytes of pixels")
 
 
-def _undo_filters(header: _Header, one: _Pass, filtered: memoryview, transparency: bytes) -> Samples:
-    """Let libpng decode one pass, wrapped as an uncompressed PNG without metadata."""
-    size = struct.pack(">II", one.num_columns, one.num_rows)
-    wrapped = [SIGNATURE, _chunk(b"IHDR", size + bytes([header.bit_depth, header.colour_type, 0, 0, 0]))]
-    if transparency:
-        if len(transparency) != 2 * _SAMPLES[header.colour_type]:
-            raise damaged("the PNG's transparent colour has the wrong length")
-        wrapped.append(_chunk(b"tRNS", transparency))
-    packed = zlib.compress(filtered, level=0)
-    wrapped += [
-        _chunk(b"IDAT", packed[start : start + _MAX_CHUNK_BYTES]) for start in range(0, len(packed), _MAX_CHUNK_BYTES)
-    ]
+def _decode(content: bytes) -> Samples:
     try:
-        return imagecodecs.png_decode(b"".join([*wrapped, _chunk(b"IEND", b"")]))
+        return imagecodecs.png_decode(content)
     except (RuntimeError, ValueError) as error:  # imagecodecs' errors are RuntimeErrors
         raise damaged(f"the pixels of the PNG cannot be decoded ({error})") from None
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
+def _indices(header: _Header, compressed: bytes) -> UInt8[np.ndarray, "height width"]:
+    """Return each pixel's place in the palette, by letting libpng take the places for grey levels."""
+    as_grey = struct.pack(">IIBBBBB", *header._replace(colour_type=_GREY))
+    chunks = ((b"IHDR", as_grey), (b"IDAT", compressed), (b"IEND", b""))
+    parts = [struct.pack(">I4s", len(data), kind) + data + _checksum(kind, data) for kind, data in chunks]
+    levels = _decode(SIGNATURE + b"".join(parts))
+    return levels // np.uint8(255 // (2**header.bit_depth - 1))  # libpng spreads grey levels over 0..255
 
 
 def _colours(palette: bytes, transparency: bytes) -> UInt8[np.ndarray, "colours samples"]:
@@ -253,6 +176,5 @@ def _colours(palette: bytes, transparency: bytes) -> UInt8[np.ndarray, "colours 
     colours = np.frombuffer(palette, np.uint8).reshape(-1, 3)
     if not transparency:
         return colours
-    opacity = np.full((len(colours), 1), 255, np.uint8)
-    opacity[: len(transparency), 0] = np.frombuffer(transparency, np.uint8)
-    return np.hstack([colours, opacity])
+    opacity = np.frombuffer(transparency.ljust(len(colours), b"\xff"), np.uint8)
+    return np.hstack([colours, opacity[:, None]])

@@ -76,19 +76,6 @@ def read_exactly(stream: io.BufferedIOBase, num_bytes: int) -> bytes:
     return content
 
 
-def size_of(stream: io.BufferedIOBase) -> int:
-    """Return the number of bytes in a stream, which stays where it is."""
-    here = stream.tell()
-    end = stream.seek(0, io.SEEK_END)
-    stream.seek(here)
-    return end
-
-
-def scale_to_8_bits(levels: UInt8[np.ndarray, "height width"], *, bit_depth: int) -> UInt8[np.ndarray, "height width"]:
-    """Return grey levels of 1, 2, 4 or 8 bits spread over 0..255, the brightest becoming 255."""
-    return levels * np.uint8(255 // (2**bit_depth - 1))
-
-
 def look_up(
     indices: UInt8[np.ndarray, "height width"], palette: UInt8[np.ndarray, "colours samples"]
 ) -> UInt8[np.ndarray, "height width samples"]:
