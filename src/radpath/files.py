@@ -41,6 +41,17 @@ def whole_file(path: Path) -> Iterator[Path]:
             unfinished.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Delete what processes that were killed left half-written in ``folder`` and below it.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    with explained_storage_errors(folder):
+        for left in folder.rglob(".*.part"):
+            left.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def explained_storage_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's refusals to write into a ``StorageError`` that says what to do."""

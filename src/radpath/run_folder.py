@@ -45,7 +45,10 @@ class RunFolder:
         if not root.is_dir():
             raise DataError(f"there is no run folder {root}; `radpath fit` or `radpath train` makes one")
         if not (root / "experiment.toml").is_file():
-            raise DataError(f"{root} holds no run: experiment.toml is missing")
+            raise DataError(
+                f"{root} holds no run: experiment.toml is missing; if a run was stopped before it began, empty the "
+                "folder and start it again without --resume"
+            )
         return cls(root)
 
     @property

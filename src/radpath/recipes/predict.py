@@ -1,16 +1,18 @@
 """A trained run looks at new images, with everything frozen: pixels, model, threshold."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from lightning_fabric import Fabric
 
 from radpath import files
 from radpath.data.findings import shortened
 from radpath.data.inputs import DataSettings
 from radpath.data.manifest import Finding, Manifest
-from radpath.data.preparation import prepare
+from radpath.data.preparation import PixelStore, prepare
 from radpath.errors import DataError
 from radpath.evaluation.thresholds import Threshold, decide
 from radpath.recipes.experiment import Experiment, read_experiment
@@ -22,7 +24,7 @@ from radpath.records import probability_columns
 from radpath.reporting.wording import counted
 from radpath.run_folder import RunFolder
 from radpath.training.checkpoints import Checkpoints, load_best
-from radpath.training.device import launch
+from radpath.training.device import on_devices
 from radpath.training.prediction import predict
 
 
@@ -49,7 +51,9 @@ def predict_new(run: Path, images: Path, *, out: Path | None) -> Path:
     threshold = _frozen_threshold(folder)
     data = experiment.data.model_copy(update={"images": images.absolute(), "labels": None})
     manifest = _gather_new(data, folder)
-    probabilities = _probabilities(experiment, manifest, data, classes, folder)
+    _store(experiment, manifest, data, folder)  # made here, before several processes look for it
+    work = partial(_probabilities, experiment, manifest, data, classes, folder)
+    probabilities = on_devices(experiment.device, work)
     decisions = decide(probabilities, classes=classes, threshold=threshold)
     path = _table_to_write(out, folder, f"{run_name(images)}.csv")
     _write(manifest, probabilities, [classes[place] for place in decisions], classes, path)
@@ -118,11 +122,19 @@ def _frozen_threshold(folder: RunFolder) -> Threshold | None:
     return Threshold.from_dict(values) if "value" in values else None
 
 
+def _store(experiment: Experiment, manifest: Manifest, data: DataSettings, folder: RunFolder) -> PixelStore:
+    return prepare(manifest, data, experiment.pixels, stores=folder.root.parent / ".pixels")
+
+
 def _probabilities(
-    experiment: Experiment, manifest: Manifest, data: DataSettings, classes: tuple[str, ...], folder: RunFolder
+    experiment: Experiment,
+    manifest: Manifest,
+    data: DataSettings,
+    classes: tuple[str, ...],
+    folder: RunFolder,
+    fabric: Fabric,
 ) -> np.ndarray:
-    store = prepare(manifest, data, experiment.pixels, stores=folder.root.parent / ".pixels")
-    fabric = launch(experiment.device)
+    store = _store(experiment, manifest, data, folder)
     model = build_model(experiment, classes)
     load_best(model, Checkpoints(folder.checkpoints).best)
     model.to(fabric.device)

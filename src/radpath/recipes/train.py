@@ -1,7 +1,10 @@
 """From a complete experiment to a report; from an unfinished run to the same report."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+
+from lightning_fabric import Fabric
 
 from radpath import files
 from radpath.data.split import Split
@@ -25,7 +28,7 @@ from radpath.recipes.staleness import require_same_data, require_same_settings, 
 from radpath.recipes.telling import say, say_findings, say_path, say_results, say_training
 from radpath.reporting.content import Choice
 from radpath.run_folder import RunFolder
-from radpath.training.device import launch
+from radpath.training.device import on_devices
 from radpath.training.history import read_history
 
 
@@ -49,6 +52,7 @@ def train_experiment(path: Path, *, assignments: list[str], out: Path | None, re
         require_same_settings(folder, experiment)
         split = gather_split(experiment.data, experiment.split)
         require_same_data(folder, split.manifest)
+        files.remove_unfinished(folder.root)
         return finish(experiment, split, folder, command=command)
     with new_run(default_folder(out, run_name(experiment.data.images))) as folder:
         require_feasible(experiment)
@@ -77,18 +81,8 @@ def start(experiment: Experiment, split: Split, choices: Sequence[Choice], *, fo
 def finish(experiment: Experiment, split: Split, folder: RunFolder, *, command: str) -> RunFolder:
     """Prepare, learn, predict, evaluate and report."""
     with resumable(folder):
-        store = prepare_store(experiment, split.manifest, folder)
-        fabric = launch(experiment.device)
-        model = build_model(experiment, split.classes)
-        sources = sources_of(experiment, split, store, model)
-        environment = describe_environment(experiment, command=command, device=device_name(fabric))
-        files.write_json(folder.environment, environment)
-        say(f"Training on {device_name(fabric)}; {model.backbone.report.sentence()}")
-        learn(experiment, model, sources, folder, fabric)
-        say_training(read_history(folder.history))
-        predict_all(experiment, model, split, sources, folder, fabric)
-        shares = {side: source.padded_share() for side, source in sources.items()}
-        files.write_json(folder.padding, shares)
+        prepare_store(experiment, split.manifest, folder)
+        on_devices(experiment.device, partial(learn_and_predict, experiment, split, folder, command))
         _, evaluation = evaluate_run(experiment, folder)
         say_results(evaluation)
         write_run_report(experiment, folder)
@@ -96,3 +90,18 @@ def finish(experiment: Experiment, split: Split, folder: RunFolder, *, command: 
     say_path("Run folder", folder.root)
     say_path("Report", folder.report)
     return folder
+
+
+def learn_and_predict(experiment: Experiment, split: Split, folder: RunFolder, command: str, fabric: Fabric) -> None:
+    """Train, and predict every side with the best epoch; with several devices, each of their processes does this."""
+    store = prepare_store(experiment, split.manifest, folder)
+    model = build_model(experiment, split.classes)
+    sources = sources_of(experiment, split, store, model)
+    if fabric.is_global_zero:
+        environment = describe_environment(experiment, command=command, device=device_name(fabric))
+        files.write_json(folder.environment, environment)
+        files.write_json(folder.padding, {side: source.padded_share() for side, source in sources.items()})
+    say(f"Training on {device_name(fabric)}; {model.backbone.report.sentence()}")
+    learn(experiment, model, sources, folder, fabric)
+    say_training(read_history(folder.history))
+    predict_all(experiment, model, split, sources, folder, fabric)

@@ -1,7 +1,8 @@
 """What is kept of a training: every epoch's weights, the best model, and the state for an exact resume.
 
 In: tensors and the history. Out: safetensors files, each whole or absent. Everything random in an epoch is derived
-from the seed and the epoch's number, so weights, optimiser and history are the whole state.
+from the seed and the epoch's number, so weights, their average, optimiser, loss scale (of 16-bit floats) and history
+are the whole state.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ from typing import Any, final
 import safetensors
 import safetensors.torch
 import torch
+from lightning_fabric.plugins import Precision
 from torch import Tensor
 
 from radpath import files
@@ -48,6 +50,7 @@ class Checkpoints:
         model: Classifier,
         optimiser: torch.optim.Optimizer,
         average: WeightAverage,
+        precision: Precision,
         *,
         history: list[dict[str, Any]],
     ) -> None:
@@ -56,10 +59,11 @@ class Checkpoints:
         tensors |= {f"average.{name}": value for name, value in average.tensors.items()}
         for place, values in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{place}.{name}": value for name, value in values.items()}
-        write_tensors(self.state, tensors, {"history": history, "steps": average.steps})
+        story = {"history": history, "steps": average.steps, "scale": precision.state_dict()}
+        write_tensors(self.state, tensors, story)
 
     def load_state(
-        self, model: Classifier, optimiser: torch.optim.Optimizer, average: WeightAverage
+        self, model: Classifier, optimiser: torch.optim.Optimizer, average: WeightAverage, precision: Precision
     ) -> list[dict[str, Any]]:
         """Restore what ``save_state`` saved; return the history.
 
@@ -68,11 +72,13 @@ class Checkpoints:
         """
         tensors, story = read_tensors(self.state)
         own, averaged = (_below(tensors, prefix) for prefix in ("model.", "average."))
-        if set(own) != set(changing_tensors(model)) or set(averaged) != set(own):
+        if not _shapes(own) == _shapes(averaged) == _shapes(changing_tensors(model)):
             raise DataError(f"{self.state} belongs to another model; start again with another --out")
         model.load_state_dict(own, strict=False)
         average.tensors = {name: value.to(average.tensors[name].device) for name, value in averaged.items()}
         average.steps = story["steps"]
+        if story["scale"]:  # none where the run computed in 32 bits until now
+            precision.load_state_dict(story["scale"])
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in _below(tensors, "optimiser.").items():
             place, field = name.split(".")
@@ -80,6 +86,10 @@ class Checkpoints:
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
         history: list[dict[str, Any]] = story["history"]
         return history
+
+
+def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in tensors.items()}
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

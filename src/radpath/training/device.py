@@ -1,57 +1,122 @@
-"""Where and how precisely the network computes: Lightning Fabric, set up once, with errors a user can act on."""
+"""Where and how precisely the network computes: Lightning Fabric, set up once, with errors a user can act on.
+
+In: settings and the work. Out: the work's result, from this process or, with several devices, from one new process for
+each. Only the work runs there, so that whatever comes before and after it needs no thought for them.
+"""
 
 import contextlib
+import io
 import logging
+import multiprocessing
 import os
 import warnings
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator
+from functools import partial
+from multiprocessing.queues import SimpleQueue
+from typing import Literal, TypeVar
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pydantic import Field
+from torch.multiprocessing.spawn import ProcessException
 
-from radpath.errors import DeviceError
+from radpath.errors import DeviceError, RadpathError
 from radpath.models import torchvision_compat
 from radpath.settings import Settings
 from radpath.training.memory import keep_freed_memory
+
+# Here and not in a function, since Fabric talks in every new process before it calls anything of ours.
+for talkative in ("lightning_fabric", "torch.multiprocessing.spawn"):
+    logging.getLogger(talkative).setLevel(logging.ERROR)
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 class DeviceSettings(Settings):
-    """Where the network runs. None of it changes what is learned, beyond rounding."""
+    """Where the network runs; an interrupted run may be continued elsewhere."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """auto: a CUDA GPU, else Apple's GPU, else the CPU."""
     num_devices: int = Field(default=1, ge=1)
-    """How many of them; each batch step then takes that many batches at once."""
+    """How many of them; each step then learns from that many batches at once, so that the result is another."""
     precision: Precision = "32-true"
     """The same in training and evaluation. 16-mixed needs a CUDA GPU."""
 
 
-def launch(settings: DeviceSettings) -> Fabric:
-    """Start Fabric on the requested devices, with deterministic kernels.
+Result = TypeVar("Result")
+
+
+def on_devices(settings: DeviceSettings, work: Callable[[Fabric], Result]) -> Result:
+    """Return ``work(fabric)``, computed on the requested devices with deterministic kernels.
+
+    Several devices share the work: each has a process of its own, which gets a copy of ``work``. The first of them
+    writes files (``fabric.is_global_zero``), is the only one that is heard, and returns the result.
+
+    Args:
+        settings: which devices.
+        work: a function of a module, or a ``functools.partial`` of one, since it has to travel to other processes.
+
+    Raises:
+        DeviceError: the device, the number of devices or the precision is not available.
+        RadpathError: whatever ``work`` raises, from any of the processes.
+    """
+    fabric = connect(settings)
+    if settings.num_devices == 1:
+        fabric.launch()
+        return work(fabric)
+    refusals: SimpleQueue[RadpathError] = multiprocessing.get_context("spawn").SimpleQueue()
+    try:
+        result: Result = fabric.launch(partial(_in_own_process, refusals, work))
+    except ProcessException:
+        if refusals.empty():
+            raise
+        raise refusals.get() from None
+    return result
+
+
+def _in_own_process(refusals: "SimpleQueue[RadpathError]", work: Callable[[Fabric], Result], fabric: Fabric) -> Result:
+    """Do the work in one of several processes; an error that a user can act on travels back as it is."""
+    _prepare_process(fabric)
+    warnings.filterwarnings(
+        "ignore", message="Grad strides do not match"
+    )  # depthwise kernels; it costs next to nothing
+    try:
+        with contextlib.ExitStack() as quiet:
+            if not fabric.is_global_zero:
+                quiet.enter_context(contextlib.redirect_stdout(io.StringIO()))
+                quiet.enter_context(contextlib.redirect_stderr(io.StringIO()))
+            return work(fabric)
+    except RadpathError as error:
+        refusals.put(error)
+        raise
+
+
+def connect(settings: DeviceSettings) -> Fabric:
+    """Return Fabric for the requested devices, before any process is started.
 
     Raises:
         DeviceError: the device, the number of devices or the precision is not available.
     """
     torchvision_compat.ensure_importable()  # Fabric looks at torchvision too
-    accelerator = require_device(settings)
-    if accelerator == "cpu":
+    fabric = Fabric(
+        accelerator=require_device(settings),
+        devices=settings.num_devices,
+        strategy="auto" if settings.num_devices == 1 else "ddp_spawn",
+        precision=settings.precision,
+        plugins=[LightningEnvironment()],  # a cluster's variables never decide what a run does
+    )
+    _prepare_process(fabric)
+    return fabric
+
+
+def _prepare_process(fabric: Fabric) -> None:
+    """Choose deterministic kernels, for this process."""
+    if fabric.device.type == "cpu":
         keep_freed_memory()
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA's matrix products may differ
-    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
-    strategy = "auto" if settings.num_devices == 1 else "ddp"
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*srun.*")  # a hint about clusters, not about this run
-        fabric = Fabric(
-            accelerator=accelerator, devices=settings.num_devices, strategy=strategy, precision=settings.precision
-        )
-    fabric.launch()
-    return fabric
 
 
 def require_device(settings: DeviceSettings) -> str:
@@ -72,6 +137,8 @@ def require_device(settings: DeviceSettings) -> str:
         )
     if device == "mps" and not mps:
         raise DeviceError("device.device is 'mps', but there is no Apple GPU here; set it to 'cpu' or 'auto'")
+    if device == "mps" and settings.num_devices > 1:
+        raise DeviceError(f"device.num_devices is {settings.num_devices}, but an Apple GPU works alone; set it to 1")
     if settings.precision == "16-mixed" and device != "cuda":
         raise DeviceError(f"device.precision is '16-mixed', which needs a CUDA GPU, not '{device}'; set '32-true'")
     return device

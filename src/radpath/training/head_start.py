@@ -52,6 +52,7 @@ def fit_head(
 
     optimiser.step(objective)  # type: ignore[no-untyped-call] # as above
     with torch.no_grad():
-        head.weight.copy_(slopes / spread)
-        head.bias.copy_(offsets - (slopes / spread) @ centre)
+        # In float32 before they reach the device: Apple's GPUs have no float64.
+        head.weight.copy_((slopes / spread).float())
+        head.bias.copy_((offsets - (slopes / spread) @ centre).float())
         return float(cross_entropy())

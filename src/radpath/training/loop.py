@@ -5,10 +5,11 @@ random in an epoch is derived from the seed and the epoch, so a run that was kil
 bits as one that was not.
 """
 
+import contextlib
 import dataclasses
 import math
 import time
-from typing import Any, Literal, final
+from typing import Any, Final, Literal, final
 
 import numpy as np
 import torch
@@ -28,12 +29,17 @@ from radpath.seeding import derived_seed
 from radpath.training.averaging import WeightAverage
 from radpath.training.checkpoints import Checkpoints, write_tensors
 from radpath.training.device import explained_memory_errors
-from radpath.training.event_log import log_epoch
+from radpath.training.event_log import EventLog
 from radpath.training.head_start import fit_head
 from radpath.training.history import Epoch, best_of, write_history
 from radpath.training.learners import Learner, build_learner
 from radpath.training.optimisation import OptimisationSettings, build_optimiser, class_weights, set_rate
 from radpath.training.prediction import PredictionSettings, average_views, features_of_views, view_features
+
+_REMEDY: Final = (
+    "start a new run with a lower training.learning_rate, or, where device.precision is not '32-true', continue "
+    "with --resume --set device.precision=32-true; finished epochs are kept"
+)
 
 
 class TrainingSettings(OptimisationSettings):
@@ -84,28 +90,30 @@ def train(
     learner = build_learner(model, sides.train, augmentation, seed=settings.seed, fabric=fabric)
     training = _Training(model, learner, settings, fabric, Checkpoints(folder.checkpoints))
     validation = _Validation(sides.validation, prediction, training.class_weights, fabric)
+    log = EventLog(folder.tensorboard)
 
     def finish_epoch(number: int, *, loss: float, rate: float, began: float) -> None:
         with training.average.in_place_of(model):
-            merit = validation.measure(model)
+            merit = validation.measure(model, epoch=number)
             seconds = round(time.monotonic() - began, 3)
             training.history.append(Epoch(epoch=number, learning_rate=rate, train_loss=loss, seconds=seconds, **merit))
             if fabric.is_global_zero:
-                _keep_epoch(model, training, folder)
+                _keep_epoch(model, training, folder, log)
         if fabric.is_global_zero:
             training.keep_state()
         fabric.barrier()
 
-    began = time.monotonic()
-    if not training.history and settings.head_start == "logistic":
-        loss = training.start_head(views_of_start(sides.train, learner, model, augmentation, fabric), sides.train)
-        finish_epoch(0, loss=loss, rate=0.0, began=began)
-    for number in track(training.epochs_left, total=len(training.epochs_left), what="training", unit="epochs"):
-        if training.patience_ended:
-            break
+    with contextlib.closing(log):
         began = time.monotonic()
-        loss, rate = training.learn(number)
-        finish_epoch(number, loss=loss, rate=rate, began=began)
+        if not training.history and settings.head_start == "logistic":
+            loss = training.start_head(views_of_start(sides.train, learner, model, augmentation, fabric), sides.train)
+            finish_epoch(0, loss=loss, rate=0.0, began=began)
+        for number in track(training.epochs_left, total=len(training.epochs_left), what="training", unit="epochs"):
+            if training.patience_ended:
+                break
+            began = time.monotonic()
+            loss, rate = training.learn(number)
+            finish_epoch(number, loss=loss, rate=rate, began=began)
     return training.history
 
 
@@ -130,7 +138,8 @@ class _Training:
         self.average = WeightAverage(model, decay=settings.average_decay)
         optimiser = build_optimiser(model, settings)
         if kept.state.is_file():
-            self.history = [Epoch(**row) for row in kept.load_state(model, optimiser, self.average)]
+            rows = kept.load_state(model, optimiser, self.average, fabric.strategy.precision)
+            self.history = [Epoch(**row) for row in rows]
         self._trained, self._optimiser = fabric.setup(learner.module, optimiser)
         weights = class_weights(learner.all_labels, num_classes=model.head.out_features, kind=settings.class_weights)
         self.class_weights = weights.to(fabric.device)
@@ -169,12 +178,18 @@ class _Training:
             with explained_memory_errors():
                 loss = self._step(positions, epoch=epoch)
             if not math.isfinite(loss):
-                raise TrainingError(
-                    f"the loss is {loss} in epoch {epoch}, step {step + 1}; lower training.learning_rate "
-                    f"(now {settings.learning_rate:g}) or set device.precision to '32-true'"
-                )
+                raise TrainingError(f"the loss is {loss} in epoch {epoch}, step {step + 1}; {_REMEDY}")
             total, seen = total + loss * len(positions), seen + len(positions)
-        return total / seen, rate
+        return self._agree(total, seen), rate
+
+    def _agree(self, total: float, seen: int) -> float:
+        """Let every device go on with what the first has, whose BatchNorm saw other batches; return the mean loss."""
+        if self._fabric.world_size == 1:
+            return total / seen
+        for tensor in (*changing_tensors(self._model).values(), *self.average.tensors.values()):
+            torch.distributed.broadcast(tensor, src=0)
+        sums = self._fabric.all_reduce(torch.tensor([total, seen], device=self._fabric.device), reduce_op="sum")
+        return float(sums[0] / sums[1])
 
     def _step(self, positions: np.ndarray, *, epoch: int) -> float:
         logits = self._learner.logits(self._trained, positions, epoch=epoch)
@@ -193,7 +208,7 @@ class _Training:
     def keep_state(self) -> None:
         """Save what a resume needs; the last write of an epoch, so that a kill before it repeats the epoch."""
         rows = [dataclasses.asdict(epoch) for epoch in self.history]
-        self._kept.save_state(self._model, self._optimiser, self.average, history=rows)
+        self._kept.save_state(self._model, self._optimiser, self.average, self._fabric.strategy.precision, history=rows)
 
 
 @final
@@ -205,17 +220,23 @@ class _Validation:
     ) -> None:
         """Measure on ``side``."""
         self._side, self._prediction, self._fabric = side, prediction, fabric
-        self._weights = class_weights.double().cpu().numpy()[side.labels]
+        self._weights = class_weights.cpu().double().numpy()[side.labels]  # Apple's GPUs have no float64
         self._features: list[Tensor] | None = None
 
-    def measure(self, model: Classifier) -> dict[str, Any]:
-        """Return the numbers by which epochs are compared."""
+    def measure(self, model: Classifier, *, epoch: int) -> dict[str, Any]:
+        """Return the numbers by which epochs are compared.
+
+        Raises:
+            TrainingError: the last steps of the epoch spoilt the weights.
+        """
         features = self._features or view_features(
             model, self._side, self._prediction, fabric=self._fabric, what="validating"
         )
         if model.freeze == "all":
             self._features = features
         probabilities = average_views(model, features)
+        if not np.isfinite(probabilities).all():
+            raise TrainingError(f"the probabilities are not numbers any more after epoch {epoch}; {_REMEDY}")
         likelihood = probabilities[np.arange(len(self._side)), self._side.labels].clip(1e-12)
         return {
             "validation_loss": float(-(self._weights * np.log(likelihood)).sum() / self._weights.sum()),
@@ -223,7 +244,7 @@ class _Validation:
         }
 
 
-def _keep_epoch(model: Classifier, training: _Training, folder: RunFolder) -> None:
+def _keep_epoch(model: Classifier, training: _Training, folder: RunFolder, log: EventLog) -> None:
     """Write what the last epoch gave, while the averaged weights stand in the model."""
     entry = training.history[-1]
     kept = Checkpoints(folder.checkpoints)
@@ -231,4 +252,4 @@ def _keep_epoch(model: Classifier, training: _Training, folder: RunFolder) -> No
     if best_of(training.history) == entry:
         write_tensors(kept.best, model.state_dict(), {"epoch": entry.epoch})
     write_history(training.history, folder.history)
-    log_epoch(entry, folder.tensorboard)
+    log.add(entry)

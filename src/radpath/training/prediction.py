@@ -85,4 +85,4 @@ def _features(model: Classifier, batch: Batch, fabric: Fabric) -> Tensor:
 @torch.no_grad()
 def softmax(logits: Float[Tensor, "images classes"]) -> Float[np.ndarray, "images classes"]:
     """Return probabilities in float64, so that the rows sum to 1 and near ties stay apart."""
-    return logits.detach().double().cpu().softmax(dim=1).numpy()
+    return logits.detach().cpu().double().softmax(dim=1).numpy()  # this order: Apple's GPUs have no float64
