@@ -217,13 +217,24 @@ def test_a_table_that_fits_no_image_shows_both_sides(tmp_path: Path) -> None:
         attach(manifest_of("x/1.png"), labels=table, path_column="file")
 
 
-def test_unknown_sides_in_the_table_are_listed(tmp_path: Path) -> None:
-    table = write_table(tmp_path, ("file", "label", "fold"), ("1.png", "a", "0"), ("2.png", "b", "1"))
-    with pytest.raises(
-        DataError, match=r"labels.csv, column 'fold', says '0', '1'; a side is train, validation or test"
-    ):
+def test_unknown_sides_in_the_table_are_listed_with_the_way_to_ignore_them(tmp_path: Path) -> None:
+    table = write_table(tmp_path, ("file", "label", "set"), ("1.png", "a", "train"), ("2.png", "b", "holdout"))
+    message = (
+        r"labels.csv, column 'set' \(ignore it with --set data.split_column=\), says 'holdout'; "
+        "a side is train, validation or test"
+    )
+    with pytest.raises(DataError, match=message):
         attach(manifest_of("1.png", "2.png"), labels=table)
     assert len(attach(manifest_of("1.png", "2.png"), labels=table, split_column="").kept) == 2
+
+
+def test_a_column_of_numbered_folds_is_ignored_with_a_warning(tmp_path: Path) -> None:
+    table = write_table(tmp_path, ("file", "label", "fold"), ("1.png", "a", "0"), ("2.png", "b", "1"))
+    labelled = attach(manifest_of("1.png", "2.png"), labels=table)
+    assert labelled.kept["split"].null_count() == 2
+    (finding,) = [finding for finding in labelled.findings if finding.kind == "split-column-ignored"]
+    assert finding.message.startswith("column 'fold' of labels.csv names no side and is ignored")
+    assert finding.examples == ("0", "1")
 
 
 def test_sides_of_folders_hold_where_the_table_gives_none(tmp_path: Path) -> None:

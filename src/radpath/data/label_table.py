@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from radpath.data.inputs import DataSettings
+from radpath.data.names import side_named
 from radpath.errors import DataError
 
 _SEPARATORS: Final = (",", ";", "\t")
@@ -51,6 +52,8 @@ class Columns:
     label: str
     case: str | None
     split: str | None
+    ignored: tuple[str, ...] = ()
+    """Columns named like a split that name no side, such as numbered folds."""
 
 
 def read_label_table(path: Path) -> LabelTable:
@@ -112,7 +115,8 @@ def choose_columns(table: LabelTable, settings: DataSettings, find: NameLookup, 
     """
     label = _chosen(table, "label", settings.label_column)
     case = _chosen(table, "case", settings.case_column)
-    split = _chosen(table, "split", settings.split_column)
+    ignored = _without_sides(table) if settings.split_column is None else ()
+    split = _chosen(table, "split", settings.split_column, ignored=ignored)
     if label is None:
         raise _missing(table, "label", "the label")
     by_case = cases_in_names and case is not None
@@ -124,14 +128,20 @@ def choose_columns(table: LabelTable, settings: DataSettings, find: NameLookup, 
         path = _column_that_names_images(table, find, others=[name for name in table.columns if name not in taken])
     if path is None and not by_case:
         raise _missing(table, "path", "the image")
-    return Columns(path=path, label=label, case=case, split=split)
+    return Columns(path=path, label=label, case=case, split=split, ignored=ignored)
 
 
-def _chosen(table: LabelTable, role: str, setting: str | None) -> str | None:
+def _without_sides(table: LabelTable) -> tuple[str, ...]:
+    """Return the columns that are named like a split and of which no text names a side."""
+    named = (name for name in table.columns if _is_known(name, "split"))
+    return tuple(name for name in named if not any(map(side_named, table.columns[name])))
+
+
+def _chosen(table: LabelTable, role: str, setting: str | None, *, ignored: Sequence[str] = ()) -> str | None:
     """Return the column for a role: as set ("" means none), else the only one with a well-known name."""
     if setting is not None:
         return _require_column(table, role, setting) if setting else None
-    known = [name for name in table.columns if _is_known(name, role)]
+    known = [name for name in table.columns if _is_known(name, role) and name not in ignored]
     if len({tuple(table.columns[name]) for name in known}) > 1:
         raise _ambiguous(table, role, known)
     return known[0] if known else None

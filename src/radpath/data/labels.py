@@ -154,12 +154,13 @@ def _attach_table(manifest: Manifest, settings: DataSettings) -> Manifest:
     cases_in_names = manifest.table["case"].null_count() < len(record_ids)
     columns = choose_columns(table, settings, index.find, cases_in_names=cases_in_names)
     row_keys, record_keys = _join(manifest, table, columns, index)
-    about_rows = (_about_unmatched(table, columns, row_keys), _about_repeated(table))
+    about_rows = (*_about_ignored(table, columns), _about_unmatched(table, columns, row_keys), _about_repeated(table))
     for name, column in (("label", columns.label), ("case", columns.case), ("split", columns.split)):
         if column is not None:
             texts = table.columns[column]
             if name == "split":
-                texts = [side or "" for side in read_sides(texts, source=f"{table.source}, column '{column}',")]
+                source = f"{table.source}, column '{column}' (ignore it with --set data.split_column=),"
+                texts = [side or "" for side in read_sides(texts, source=source)]
             manifest = _attach_column(manifest, name, _texts_of(row_keys, texts), record_keys)
     return manifest.note(*about_rows)
 
@@ -233,6 +234,20 @@ def _attach_column(manifest: Manifest, name: str, texts_of: dict[str, list[str]]
 
 def _agree(name: str, in_name: str, in_table: str) -> bool:
     return in_name == in_table or (name == "case" and bool(match_cases([in_name], [in_table])))
+
+
+def _about_ignored(table: LabelTable, columns: Columns) -> list[Finding]:
+    return [
+        Finding(
+            kind="split-column-ignored",
+            severity="warning",
+            count=1,
+            message=f"column '{column}' of {table.source.name} names no side and is ignored; a side is train, "
+            "validation or test",
+            examples=shortened(sorted(set(table.columns[column]) - {""})),
+        )
+        for column in columns.ignored
+    ]
 
 
 def _about_unmatched(table: LabelTable, columns: Columns, row_keys: Keys) -> Finding:
