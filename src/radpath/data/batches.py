@@ -31,8 +31,9 @@ class BatchSettings(Settings):
 
     size: int = Field(default=32, ge=1)
     """Images in a batch."""
-    max_megapixels: float = Field(default=16.0, gt=0)
-    """A batch of native sizes holds fewer images where its canvas would exceed this, in millions of pixels."""
+    max_megapixels: float = Field(default=2.0, gt=0)
+    """A batch of native sizes holds fewer images where its canvas would exceed this, in millions of pixels; training
+    every layer of the default backbone takes about 2 GB a megapixel."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
