@@ -10,7 +10,7 @@ from radpath.errors import StorageError
 from radpath.recipes.experiment import compose_experiment
 from radpath.recipes.fit import data_values, fit
 from radpath.recipes.running import read_findings
-from radpath.recipes.telling import say, say_rows
+from radpath.recipes.telling import say, say_path, say_rows
 from radpath.run_folder import RunFolder
 
 _QUESTION: Final = "question=Which kind of tissue does the image show?"
@@ -27,7 +27,7 @@ def demonstrate(
         assignments: ``key=value`` settings that win over the plan.
         command: the command line, for the report.
         cases_per_class: how many cases of each kind of tissue, at least 2.
-        sizes: of the images; by default 30 to 320 px with a median of 112.
+        sizes: of the images; by default 30 to 256 px with a median of 96.
 
     Raises:
         RadpathError: the folder cannot be written, or a setting is wrong.
@@ -37,6 +37,7 @@ def demonstrate(
     with files.explained_storage_errors(root):
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
             raise StorageError(f"{root} is there already; delete it, or choose another folder with --out")
+    sizes = sizes or SizeRange(median_px=96, largest_px=256)  # two cores learn from these in a minute or two
     study = write_synthetic(
         root / "data", cases_per_class=cases_per_class, images_per_case=(2, 4), seed=0, sizes=sizes, faults=True
     )
@@ -46,6 +47,8 @@ def demonstrate(
     folder = fit(study.images, labels=study.labels, assignments=wishes, out=root / "run", command=command)
     rows = [(fault.kind, f"{fault}\n-> {where_reported(fault, folder)}") for fault in study.faults]
     say_rows("Planted faults, and where radpath reported them", rows)
+    say("")
+    say_path("Report", folder.report)
     return folder
 
 
