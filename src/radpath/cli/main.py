@@ -3,6 +3,7 @@
 Recipes are imported inside the commands, so that ``radpath --help`` answers at once.
 """
 
+import io
 import shlex
 import sys
 from pathlib import Path
@@ -166,6 +167,9 @@ def _command() -> str:
 
 def run() -> None:
     """Run the command line; the entry point of ``radpath``."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A class or file name that the terminal's encoding lacks must not end a run that took hours.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except RadpathError as error:

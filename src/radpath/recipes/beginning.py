@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from radpath import files
 from radpath.errors import RunInterruptedError, SettingsError, StorageError
 from radpath.models.backbones import Backbone, build_backbone
 from radpath.recipes.experiment import Experiment
@@ -33,7 +34,8 @@ def new_run(root: Path) -> Iterator[RunFolder]:
     Raises:
         StorageError: there is a run already, or the folder cannot be made.
     """
-    made = [folder for folder in (root, *root.parents) if not folder.exists()]
+    with files.explained_storage_errors(root):
+        made = [folder for folder in (root, *root.parents) if not folder.exists()]
     folder = RunFolder.create(root)
     try:
         yield folder

@@ -7,8 +7,7 @@ from typing import Final
 from radpath import files
 from radpath.data.synthetic import PlantedFault, SizeRange, write_synthetic
 from radpath.errors import StorageError
-from radpath.recipes.experiment import compose_experiment
-from radpath.recipes.fit import data_values, fit
+from radpath.recipes.fit import compose_wanted, data_values, fit
 from radpath.recipes.running import read_findings
 from radpath.recipes.telling import say, say_path, say_rows
 from radpath.run_folder import RunFolder
@@ -33,7 +32,7 @@ def demonstrate(
         RadpathError: the folder cannot be written, or a setting is wrong.
     """
     root = out or Path("runs") / "demo"
-    compose_experiment({"data": data_values(root, None)}, assignments)  # a wrong setting is told before the drawing
+    compose_wanted({"data": data_values(root, None)}, assignments)  # a wrong setting is told before the drawing
     with files.explained_storage_errors(root):
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
             raise StorageError(f"{root} is there already; delete it, or choose another folder with --out")

@@ -1,6 +1,6 @@
 """From images and labels, without a settings file, to a report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def fit(images: Path, *, labels: Path | None, assignments: list[str], out: Path 
     """
     given = {"data": data_values(images, labels)}
     asked = flatten(override(given, assignments))
-    wanted = compose_experiment({**follow_wishes(asked).values, **given}, assignments)
+    wanted = compose_wanted(given, assignments)
     accelerator = require_device(wanted.device)
     with new_run(default_folder(out, run_name(images))) as folder:
         backbone = build_backbone(wanted.model)
@@ -54,6 +54,16 @@ def fit(images: Path, *, labels: Path | None, assignments: list[str], out: Path 
         say("")
         start(experiment, split, choices, folder=folder)
     return finish(experiment, split, folder, command=command)
+
+
+def compose_wanted(given: Mapping[str, Any], assignments: list[str]) -> Experiment:
+    """Build the experiment that the user's settings ask for, before anything is known of the data.
+
+    Raises:
+        SettingsError: a setting is unknown, has the wrong type, or contradicts another.
+    """
+    asked = flatten(override(given, assignments))
+    return compose_experiment({**follow_wishes(asked).values, **given}, assignments)
 
 
 def data_values(images: Path, labels: Path | None) -> dict[str, Any]:
