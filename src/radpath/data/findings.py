@@ -15,12 +15,13 @@ MAX_EXAMPLES: Final = 10
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number with its noun.
+    """Return a count with its noun, in the plural where that is right.
 
-    >>> counted(1, "image"), counted(12_000, "image")
-    ('1 image', '12,000 images')
+    >>> counted(1, "image"), counted(12_000, "image"), counted(3, "class"), counted(2, "batch"), counted(5, "epoch")
+    ('1 image', '12,000 images', '3 classes', '2 batches', '5 epochs')
     """
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    ending = "" if number == 1 else "es" if noun.endswith(("s", "x", "tch")) else "s"
+    return f"{number:,} {noun}{ending}"
 
 
 def shortened(items: Iterable[str]) -> tuple[str, ...]:

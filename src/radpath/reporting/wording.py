@@ -5,6 +5,7 @@ In: counts, shares and estimates. Out: short texts. What is undefined becomes it
 
 from typing import Final
 
+from radpath.data.findings import counted as counted  # the same words on the page and on the terminal
 from radpath.evaluation.estimates import Estimate, Evaluation, SideEvaluation
 from radpath.evaluation.metrics import METRICS
 from radpath.evaluation.thresholds import Threshold
@@ -97,16 +98,6 @@ def _threshold_source(threshold: Threshold) -> str:
         f"{counted(threshold.num_images, 'image')} of which {threshold.num_positive:,} are positive. It was fixed "
         "there, before the test side was looked at, and is the same on every side."
     )
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a count with its noun, in the plural where that is right.
-
-    >>> counted(1, "case"), counted(1200, "image"), counted(3, "class")
-    ('1 case', '1,200 images', '3 classes')
-    """
-    ending = "" if number == 1 else "es" if noun.endswith(("s", "x", "ch")) else "s"
-    return f"{number:,} {noun}{ending}"
 
 
 def percent(share: float, digits: int = 1) -> str:
