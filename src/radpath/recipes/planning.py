@@ -8,11 +8,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from radpath.data.findings import counted
 from radpath.data.fingerprint import Fingerprint
 from radpath.models.backbones import Backbone
 from radpath.records import SIDES
 from radpath.reporting.content import Choice
-from radpath.reporting.wording import counted
 
 _COMMON_SIZES_SPREAD: Final = 1.5
 """Where the long sides of 90 % of the images differ by less than this factor, one size serves all."""

@@ -9,7 +9,7 @@ import polars as pl
 from lightning_fabric import Fabric
 
 from radpath import files
-from radpath.data.findings import shortened
+from radpath.data.findings import counted, shortened
 from radpath.data.inputs import DataSettings
 from radpath.data.manifest import Finding, Manifest
 from radpath.data.preparation import PixelStore, prepare
@@ -21,7 +21,6 @@ from radpath.recipes.running import build_model, image_source, read_classes
 from radpath.recipes.staleness import require_same_settings
 from radpath.recipes.telling import say, say_findings, say_path, say_rows
 from radpath.records import probability_columns
-from radpath.reporting.wording import counted
 from radpath.run_folder import RunFolder
 from radpath.training.checkpoints import Checkpoints, load_best
 from radpath.training.device import on_devices

@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 
 from radpath import files
 from radpath.data.batches import UNLABELLED, ImageSource
+from radpath.data.findings import counted
 from radpath.data.leaks import Audit
 from radpath.data.manifest import Finding, Manifest
 from radpath.data.preparation import PixelStore, prepare
@@ -25,7 +26,6 @@ from radpath.recipes.beginning import check_sizes
 from radpath.recipes.experiment import Experiment
 from radpath.records import Side
 from radpath.reporting.content import Choice
-from radpath.reporting.wording import counted
 from radpath.run_folder import RunFolder
 from radpath.seeding import derived_seed
 from radpath.training.checkpoints import Checkpoints, load_best

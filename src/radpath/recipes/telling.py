@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from radpath.data.findings import counted
 from radpath.data.manifest import Finding
 from radpath.evaluation.estimates import Estimate, Evaluation, SideEvaluation
 from radpath.reporting.content import Choice
 from radpath.reporting.results import overall_estimates
 from radpath.reporting.wording import (
     SIDE_NAMES,
-    counted,
     estimate_text,
     headline_sentence,
     metric_label,

@@ -8,18 +8,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from radpath import files
+from radpath.data.findings import counted
 from radpath.reporting import tables
 from radpath.reporting.content import ReportContent
 from radpath.reporting.limits import GAPS, derived_limits
 from radpath.reporting.svg import printable
-from radpath.reporting.wording import (
-    SIDE_NAMES,
-    counted,
-    headline_sentence,
-    percent,
-    reported_sides,
-    threshold_sentence,
-)
+from radpath.reporting.wording import SIDE_NAMES, headline_sentence, percent, reported_sides, threshold_sentence
 
 _MISSING = "**To be filled in by a person.**"
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|#&~$])")

@@ -13,11 +13,12 @@ from jaxtyping import Int
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from radpath.data.findings import counted
 from radpath.records import SIDES, Side
 from radpath.reporting import results
 from radpath.reporting.content import ReportContent, SideCounts, TrainingSummary
 from radpath.reporting.svg import INK, PAPER, add_grid, colour_of, house_style, new_figure, shortened, to_svg
-from radpath.reporting.wording import SIDE_NAMES, counted
+from radpath.reporting.wording import SIDE_NAMES
 
 SIDE_COLOURS: Final[dict[Side, str]] = {side: colour_of(index) for index, side in enumerate(SIDES)}
 _MAX_SINGLE_SIZES: Final = 60  # every mark costs 150 bytes of the page

@@ -7,10 +7,11 @@ from typing import Final
 
 from scipy import stats
 
+from radpath.data.findings import counted
 from radpath.evaluation.cautions import limit_note
 from radpath.evaluation.estimates import SideEvaluation
 from radpath.reporting.content import ReportContent
-from radpath.reporting.wording import SIDE_NAMES, counted, percent, reported_sides
+from radpath.reporting.wording import SIDE_NAMES, percent, reported_sides
 
 GAPS: Final = (
     "Intended use: who shall use the model, for which decision, and what happens when it is wrong.",

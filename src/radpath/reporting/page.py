@@ -13,6 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 from radpath import files
+from radpath.data.findings import counted
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.metrics import METRICS
 from radpath.reporting import limits, tables
@@ -20,14 +21,7 @@ from radpath.reporting.content import DataSummary, Mistake, ReportContent, Sampl
 from radpath.reporting.figures import all_figures
 from radpath.reporting.results import operating_point
 from radpath.reporting.thumbnails import data_uri, is_lossless
-from radpath.reporting.wording import (
-    SIDE_NAMES,
-    counted,
-    headline_sentence,
-    percent,
-    reported_sides,
-    threshold_sentence,
-)
+from radpath.reporting.wording import SIDE_NAMES, headline_sentence, percent, reported_sides, threshold_sentence
 
 _CONTENTS: Final = (
     ("data", "Data"),

@@ -13,12 +13,13 @@ from jaxtyping import Bool, Float64, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from radpath.data.findings import counted
 from radpath.evaluation.estimates import Estimate, Evaluation, find
 from radpath.evaluation.metrics import METRICS
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.ranking import Curve, precision_recall_curve, roc_curve
 from radpath.reporting.svg import INK, PAPER, add_grid, colour_of, dash_of, house_style, new_figure, shortened, to_svg
-from radpath.reporting.wording import SIDE_NAMES, counted, estimate_text, metric_label, percent, reported_sides
+from radpath.reporting.wording import SIDE_NAMES, estimate_text, metric_label, percent, reported_sides
 
 _FINEST_STEP: Final = 1 / 400  # one pixel of the figure; finer points of a curve would only add bytes
 _DARKEST_CELL: Final = 0.75  # opacity; text on the cell keeps a contrast of 4.5:1 in light and in dark

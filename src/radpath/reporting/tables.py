@@ -6,13 +6,13 @@ In: an evaluation and a split. Out: frozen rows. Wording is in ``wording``, layo
 import dataclasses
 from collections.abc import Sequence
 
+from radpath.data.findings import counted
 from radpath.evaluation.estimates import Estimate, Evaluation, SideEvaluation, find
 from radpath.evaluation.metrics import METRICS
 from radpath.reporting.content import Epoch, SideCounts, SplitSummary
 from radpath.reporting.results import overall_estimates
 from radpath.reporting.wording import (
     SIDE_NAMES,
-    counted,
     estimate_label,
     interval_text,
     metric_label,

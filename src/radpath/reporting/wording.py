@@ -5,7 +5,7 @@ In: counts, shares and estimates. Out: short texts. What is undefined becomes it
 
 from typing import Final
 
-from radpath.data.findings import counted as counted  # the same words on the page and on the terminal
+from radpath.data.findings import counted
 from radpath.evaluation.estimates import Estimate, Evaluation, SideEvaluation
 from radpath.evaluation.metrics import METRICS
 from radpath.evaluation.thresholds import Threshold
