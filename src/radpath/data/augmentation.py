@@ -10,13 +10,16 @@ from typing import Final, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
 from radpath.data.preparation import Pixels
 from radpath.settings import Settings
+
+View = UInt8[np.ndarray, "view_height view_width channels"]
+"""Pixels whose sides a quarter turn may have swapped."""
 
 Flips = Literal["none", "horizontal", "dihedral"]
 
@@ -52,13 +55,13 @@ def draw_view(flips: Flips, rng: np.random.Generator) -> int:
     return int(rng.integers(NUM_VIEWS[flips]))
 
 
-def view_of(image: Pixels, view: int) -> Pixels:
+def view_of(image: Pixels, view: int) -> View:
     """Return a view: the last bit mirrors left and right, the bits before it count quarter turns."""
     turned = np.rot90(image, view // 2)
     return turned[:, ::-1] if view % 2 else turned
 
 
-def augment(image: Pixels, settings: AugmentationSettings, *, rng: np.random.Generator) -> Pixels:
+def augment(image: Pixels, settings: AugmentationSettings, *, rng: np.random.Generator) -> View:
     """Return the image changed at random: (height, width, channels), or sides swapped by a quarter turn."""
     flipped = view_of(image, draw_view(settings.flips, rng))
     if settings.flips_only:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from radpath.data.augmentation import AugmentationSettings, augment, draw_view, view_of
 from radpath.data.buckets import size_buckets
-from radpath.data.preparation import Pixels, PixelSettings, PixelStore
+from radpath.data.preparation import PixelSettings, PixelStore
 from radpath.seeding import generator_for
 from radpath.settings import Settings
 
@@ -115,7 +115,7 @@ class ImageSource:
         ]
         return self._on_canvas(images, positions)
 
-    def _on_canvas(self, images: list[Pixels], positions: Int[np.ndarray, " batch"]) -> Batch:
+    def _on_canvas(self, images: list[np.ndarray], positions: Int[np.ndarray, " batch"]) -> Batch:
         heights = np.array([image.shape[0] for image in images])
         widths = np.array([image.shape[1] for image in images])
         height, width = self._canvas(int(heights.max()), int(widths.max()))
