@@ -7,7 +7,8 @@ from typing import Final
 from radpath import files
 from radpath.data.synthetic import PlantedFault, SizeRange, write_synthetic
 from radpath.errors import StorageError
-from radpath.recipes.fit import compose_wanted, data_values, fit
+from radpath.recipes.fit import compose_wanted, fit
+from radpath.recipes.gathering import data_values
 from radpath.recipes.running import read_findings
 from radpath.recipes.telling import say, say_path, say_rows
 from radpath.run_folder import RunFolder

@@ -9,7 +9,7 @@ from radpath.data.split import split_by_case
 from radpath.models.backbones import build_backbone
 from radpath.recipes.beginning import check_sizes, default_folder, new_run
 from radpath.recipes.experiment import Experiment, compose_experiment
-from radpath.recipes.gathering import gather, run_name
+from radpath.recipes.gathering import data_values, gather, run_name
 from radpath.recipes.planning import derive_plan, follow_wishes
 from radpath.recipes.telling import say, say_findings, say_plan, say_rows
 from radpath.recipes.train import finish, start
@@ -64,12 +64,6 @@ def compose_wanted(given: Mapping[str, Any], assignments: list[str]) -> Experime
     """
     asked = flatten(override(given, assignments))
     return compose_experiment({**follow_wishes(asked).values, **given}, assignments)
-
-
-def data_values(images: Path, labels: Path | None) -> dict[str, Any]:
-    """Return the ``[data]`` table that the arguments of a command stand for, with absolute paths."""
-    values = {"images": str(images.absolute())}
-    return values if labels is None else {**values, "labels": str(labels.absolute())}
 
 
 def choices_as_made(choices: Sequence[Choice], experiment: Experiment) -> list[Choice]:

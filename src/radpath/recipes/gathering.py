@@ -1,6 +1,7 @@
 """From what people have to a manifest in which every image is verified, labelled and has a side."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -57,6 +58,12 @@ def gather_split(data: DataSettings, split: SplitSettings) -> Split:
         LeakError: a case or an identical image stands on two sides.
     """
     return split_by_case(gather(data), split)
+
+
+def data_values(images: Path, labels: Path | None) -> dict[str, Any]:
+    """Return the ``[data]`` table that the arguments of a command stand for, with absolute paths."""
+    values = {"images": str(images.absolute())}
+    return values if labels is None else {**values, "labels": str(labels.absolute())}
 
 
 def run_name(images: Path) -> str:

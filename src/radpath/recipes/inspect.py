@@ -8,8 +8,7 @@ from radpath.data.fingerprint import measure
 from radpath.data.inputs import DataSettings
 from radpath.data.split import Split, SplitSettings, split_by_case, write_splits
 from radpath.errors import SettingsError, StorageError
-from radpath.recipes.fit import data_values
-from radpath.recipes.gathering import gather, gather_what_there_is, run_name
+from radpath.recipes.gathering import data_values, gather, gather_what_there_is, run_name
 from radpath.recipes.telling import say, say_findings, say_path, say_rows
 from radpath.records import SIDES
 from radpath.run_folder import RunFolder
