@@ -20,7 +20,7 @@ from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.predictions import Predictions, read_predictions
 from radpath.evaluation.thresholds import decide
 from radpath.recipes.experiment import Experiment
-from radpath.recipes.running import read_audit, read_choices, read_findings
+from radpath.recipes.running import read_audit, read_choices, read_document, read_findings
 from radpath.records import SIDES, Side
 from radpath.reporting.card import write_model_card
 from radpath.reporting.content import (
@@ -74,13 +74,15 @@ def gather_content(experiment: Experiment, folder: RunFolder) -> ReportContent:
     manifest = Manifest.read(folder.manifest, images=images.parent if is_array_file(images) else images)
     predictions = read_predictions(folder.predictions)
     evaluation = Evaluation.from_dict(files.read_json(folder.metrics))
-    environment = files.read_json(folder.environment)
+    command, started, environment = read_document(
+        folder.environment, lambda found: (found["command"], found["started"], found)
+    )
     pictures = _Pictures(manifest, experiment)
     return ReportContent(
         title=folder.root.resolve().name,
-        question=experiment.question or f"Which of {', '.join(evaluation.classes)} does an image show?",
-        command=environment["command"],
-        created=environment["started"].replace("T", " ").replace("+00:00", " UTC"),
+        question=experiment.question or _question(evaluation.classes),
+        command=command,
+        created=started.replace("T", " ").replace("+00:00", " UTC"),
         data=_data(experiment.data, manifest, folder),
         samples=_samples(manifest, evaluation.classes, pictures),
         split=_split(experiment, folder),
@@ -93,6 +95,10 @@ def gather_content(experiment: Experiment, folder: RunFolder) -> ReportContent:
         environment=_plain(environment),
         limits=_limits(experiment),
     )
+
+
+def _question(classes: Sequence[str]) -> str:
+    return f"Which class does an image show: {', '.join(classes[:-1])} or {classes[-1]}?"
 
 
 class _Pictures:
@@ -171,7 +177,7 @@ def _samples(manifest: Manifest, classes: Sequence[str], pictures: _Pictures) ->
 
 
 def _split(experiment: Experiment, folder: RunFolder) -> SplitSummary:
-    checks = files.read_json(folder.checks)
+    source, leaks = read_document(folder.checks, lambda found: (found["source"], found["leaks"]))
     audit = read_audit(folder)
     sides = tuple(
         SideCounts(
@@ -184,9 +190,9 @@ def _split(experiment: Experiment, folder: RunFolder) -> SplitSummary:
         for side in SIDES
     )
     return SplitSummary(
-        method=_split_method(experiment, checks["source"]),
+        method=_split_method(experiment, source),
         sides=sides,
-        checks=_checks(experiment, checks["leaks"], audit),
+        checks=_checks(experiment, leaks, audit),
     )
 
 
@@ -217,11 +223,13 @@ def _checks(experiment: Experiment, leaks: Sequence[str], audit: Audit) -> tuple
 
 def _training(experiment: Experiment, folder: RunFolder) -> TrainingSummary:
     history = read_history(folder.history)
-    weights = files.read_json(folder.weights)
+    origin = read_document(folder.weights, lambda found: found["origin"])
     learned = "only the head was trained" if experiment.model.freeze == "all" else "everything was trained"
-    padding: dict[Side, float] = files.read_json(folder.padding)
+    padding: dict[Side, float] = read_document(
+        folder.padding, lambda found: {side: float(found[side]) for side in SIDES}
+    )
     return TrainingSummary(
-        model=f"{experiment.model.backbone}, weights: {weights['origin']}; a linear head; {learned}",
+        model=f"{experiment.model.backbone}, weights: {origin}; a linear head; {learned}",
         history=tuple(Epoch(**dataclasses.asdict(epoch)) for epoch in history),
         chosen_epoch=best_of(history).epoch,
         chosen_by=_CHOSEN_BY,

@@ -58,26 +58,26 @@ def read_findings(folder: RunFolder) -> tuple[Finding, ...]:
     def rebuild(rows: list[dict[str, Any]]) -> tuple[Finding, ...]:
         return tuple(Finding(**{**row, "examples": tuple(row["examples"])}) for row in rows)
 
-    return _read(folder.findings, rebuild)
+    return read_document(folder.findings, rebuild)
 
 
 def read_choices(folder: RunFolder) -> tuple[Choice, ...]:
     """Read the plan."""
-    return _read(folder.plan, lambda rows: tuple(Choice(**row) for row in rows))
+    return read_document(folder.plan, lambda rows: tuple(Choice(**row) for row in rows))
 
 
 def read_audit(folder: RunFolder) -> Audit:
     """Read what was checked on the split."""
-    return _read(folder.checks, lambda checks: Audit(**checks["audit"]))
+    return read_document(folder.checks, lambda checks: Audit(**checks["audit"]))
 
 
 def read_classes(folder: RunFolder) -> tuple[str, ...]:
     """Read the classes of a run, in the order of the model's outputs."""
-    return _read(folder.checks, lambda checks: tuple(checks["classes"]))
+    return read_document(folder.checks, lambda checks: tuple(checks["classes"]))
 
 
-def _read(path: Path, rebuild: Callable[[Any], Nouns]) -> Nouns:
-    """Read a JSON file of a run.
+def read_document(path: Path, rebuild: Callable[[Any], Nouns]) -> Nouns:
+    """Read a JSON file of a run and make what it stands for.
 
     Raises:
         DataError: it is missing, or is not what radpath wrote.
@@ -85,7 +85,7 @@ def _read(path: Path, rebuild: Callable[[Any], Nouns]) -> Nouns:
     values = files.read_json(path)
     try:
         return rebuild(values)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
             f"{path} is not what radpath wrote ({error}); restore it, or run the experiment again"
         ) from None

@@ -54,11 +54,14 @@ def read_history(path: Path) -> list[Epoch]:
     """
     try:
         with path.open(newline="", encoding="utf-8") as text:
-            return [_parse(row) for row in csv.DictReader(text)]
+            epochs = [_parse(row) for row in csv.DictReader(text)]
     except FileNotFoundError:
         raise DataError(f"{path} is missing; the training did not finish an epoch") from None
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path} is not a history that radpath wrote: {error}") from None
+    if not epochs:
+        raise DataError(f"{path} is not a history that radpath wrote: there is no epoch in it")
+    return epochs
 
 
 def _parse(row: dict[str, Any]) -> Epoch:
