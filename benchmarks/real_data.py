@@ -51,7 +51,6 @@ def run_once(folder: Path, name: str, seed: int, out: Path) -> dict[str, Any]:
         "minutes": (time.monotonic() - began) / 60,
         "peak_gib": usage.ru_maxrss / 2**20,
         "padded": json.loads((out / "padding.json").read_text(encoding="utf-8"))["test"],
-        "threshold": metrics["threshold"],
     }
 
 
@@ -82,18 +81,31 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", default=list(DATA_SETS), choices=list(DATA_SETS))
     arguments = parser.parse_args()
+    RESULTS.mkdir(exist_ok=True)
     day = dt.datetime.now(dt.UTC).date().isoformat()
-    rows: list[dict[str, Any]] = []
-    for name in arguments.only:
-        for seed in arguments.seeds:
-            with tempfile.TemporaryDirectory() as place:
-                rows.append(run_once(arguments.folder, name, seed, Path(place) / "run"))
-            print(table(rows[-1:]).splitlines()[2], flush=True)
-            heading = (
-                f"# `radpath fit` on real images, {day}\n\n{platform.machine()}, {os.cpu_count()} cores, no GPU.\n"
-            )
-            command = "`python benchmarks/real_data.py FOLDER`\n"
-            (RESULTS / f"real_data-{day}.md").write_text(f"{heading}{command}\n{table(rows)}\n", encoding="utf-8")
+    numbers = RESULTS / f"real_data-{day}.json"
+    rows: list[dict[str, Any]] = json.loads(numbers.read_text(encoding="utf-8")) if numbers.is_file() else []
+    wanted = [(name, seed) for seed in arguments.seeds for name in arguments.only]
+    for name, seed in wanted:
+        if any(row["name"] == name and row["seed"] == seed for row in rows):
+            continue  # measured before an interruption
+        with tempfile.TemporaryDirectory() as place:
+            rows.append(run_once(arguments.folder, name, seed, Path(place) / "run"))
+        rows.sort(key=lambda row: (list(DATA_SETS).index(row["name"]), row["seed"]))
+        numbers.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        numbers.with_suffix(".md").write_text(page(rows, day), encoding="utf-8")
+        print(f"{name}, seed {seed}: done", flush=True)
+
+
+def page(rows: list[dict[str, Any]], day: str) -> str:
+    """Return the page that stands in results/."""
+    return f"""# `radpath fit` on real images, {day}
+
+`python benchmarks/real_data.py FOLDER`: {platform.machine()}, {os.cpu_count()} cores, no GPU, Python
+{platform.python_version()}. Nothing is set but the seeds; minutes and memory are those of the whole command.
+
+{table(rows)}
+"""
 
 
 if __name__ == "__main__":
