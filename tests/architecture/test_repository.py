@@ -30,7 +30,6 @@ COMES_WITH = {"markupsafe": "jinja2", "pydantic_core": "pydantic"}
 USED_WITHOUT_AN_IMPORT = {
     "scikit-learn": "tests compare metrics and splits with it",
     "tensorboard": "torch.utils.tensorboard imports it",
-    "tifffile": "tests write TIFF files with it; `radpath doctor` looks for it",
 }
 
 # Written in two parts, so that this file does not find itself.
