@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, final
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 
@@ -57,6 +57,14 @@ class TrainingSettings(OptimisationSettings):
     """Training stops after this many epochs without a better validation AUC (a lower loss breaks ties)."""
     seed: int = Field(default=0, ge=0)
     """Decides the head's first weights, the batches, the augmentation and the dropout."""
+
+    @model_validator(mode="after")
+    def _something_is_learned(self) -> "TrainingSettings":
+        if self.epochs == 0 and self.head_start == "random":
+            raise ValueError(
+                "training.epochs is 0 and training.head_start is 'random': nothing would be learned; change one of them"
+            )
+        return self
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -122,7 +130,9 @@ def views_of_start(
 ) -> list[Tensor]:
     """Return the features that the head's start is fitted to: of every image, as it is and mirrored."""
     views = range(min(NUM_VIEWS[augmentation.flips], 2))
-    return learner.features or features_of_views(model, side, views=views, fabric=fabric, what="fitting the head")
+    if learner.features is not None:
+        return [learner.features[view] for view in views]
+    return features_of_views(model, side, views=views, fabric=fabric, what="fitting the head")
 
 
 @final
