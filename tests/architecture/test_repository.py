@@ -25,7 +25,7 @@ IMPORT_NAMES = {
 }
 
 # Imports that come with a declared package and are a part of its interface.
-COMES_WITH = {"markupsafe": "jinja2", "pydantic_core": "pydantic"}
+COMES_WITH = {"huggingface_hub": "timm", "markupsafe": "jinja2", "pydantic_core": "pydantic"}
 
 USED_WITHOUT_AN_IMPORT = {
     "scikit-learn": "tests compare metrics and splits with it",
