@@ -54,11 +54,10 @@ def record_data(folder: RunFolder, split: Split, choices: Sequence[Choice]) -> N
 
 def read_findings(folder: RunFolder) -> tuple[Finding, ...]:
     """Read what ``record_data`` found."""
-
-    def rebuild(rows: list[dict[str, Any]]) -> tuple[Finding, ...]:
-        return tuple(Finding(**{**row, "examples": tuple(row["examples"])}) for row in rows)
-
-    return read_document(folder.findings, rebuild)
+    return read_document(
+        folder.findings,
+        lambda rows: tuple(Finding(**{**row, "examples": tuple(row["examples"])}) for row in rows),
+    )
 
 
 def read_choices(folder: RunFolder) -> tuple[Choice, ...]:
