@@ -28,7 +28,6 @@ IMPORT_NAMES = {
 COMES_WITH = {"huggingface_hub": "timm", "markupsafe": "jinja2", "pydantic_core": "pydantic"}
 
 USED_WITHOUT_AN_IMPORT = {
-    "scikit-learn": "tests compare metrics and splits with it",
     "tensorboard": "torch.utils.tensorboard imports it",
 }
 

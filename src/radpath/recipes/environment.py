@@ -17,7 +17,6 @@ _PACKAGES: Final = (
     "lightning-fabric",
     "numpy",
     "scipy",
-    "scikit-learn",
     "polars",
     "pillow",
     "tifffile",
