@@ -10,7 +10,7 @@ import difflib
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Final, Literal, final
 
 import torch
 from jaxtyping import Float, Int
@@ -22,7 +22,11 @@ from radpath.models import torchvision_compat, weights
 from radpath.models.valid_area import UnfollowedPaddingError, ValidArea
 from radpath.settings import Settings
 
-_PADDING_TOLERANCE = 1e-6  # relative, in float64, where rounding is near 1e-13 and a real dependence above 1e-4
+_PADDING_TOLERANCE: Final = 1e-6  # relative, in float64, where rounding is near 1e-13 and a real dependence above 1e-4
+_NEARLY_NOTHING: Final = 0.01  # a weight matrix without a larger value begins as "no change"; drawn ones reach above
+_LARGEST_SMALLEST_CANVAS_PX: Final = 512
+_REFUSALS: Final = (UnfollowedPaddingError, RuntimeError, AssertionError, ValueError, IndexError)
+"""What a network raises on a canvas that does not suit it."""
 
 
 class BackboneSettings(Settings):
@@ -49,7 +53,6 @@ class Backbone(nn.Module):
         self.network = network
         self.name = name
         self.report = report
-        self.num_features: int = config["num_features"]
         self.mean: tuple[float, ...] = tuple(config["mean"])
         self.std: tuple[float, ...] = tuple(config["std"])
         self.padding_problem = padding_problem(network)
@@ -57,6 +60,8 @@ class Backbone(nn.Module):
         self.required_size_px: int | None = config["input_size"][-1] if config.get("fixed_input_size") else None
         """The only side of a square image that this network takes; None where it takes any size."""
         self.smallest_canvas_px = CANVAS_STEP_PX if self.required_size_px else smallest_canvas(network)
+        # Measured: timm's own num_features leaves out a last layer that some networks have behind the pooling.
+        self.num_features = _run(network, self.required_size_px or self.smallest_canvas_px).shape[1]
 
     def forward(
         self,
@@ -126,47 +131,75 @@ def _create(settings: BackboneSettings) -> tuple[nn.Module, dict[str, Any]]:
     except (RuntimeError, OSError) as error:
         raise WeightsError(
             f"timm cannot provide '{settings.backbone}' with model.weights = '{settings.weights}': "
-            f"{str(error).splitlines()[0]}; without a network use 'bundled', 'file' or 'none'"
+            f"{_first_line(error)}; without a network use 'bundled', 'file' or 'none'"
         ) from None
-    return network, {**network.default_cfg, "num_features": int(network.num_features)}
+    return network, dict(network.default_cfg)
 
 
 def padding_problem(network: nn.Module) -> str | None:
     """Measure whether padding changes a network's features; return the reason if so, None if not.
 
-    The network is copied, and its one-dimensional parameters are drawn anew: freshly built networks scale some of
-    their branches by almost nothing, which would hide what these branches do.
+    An image whose sides are odd at several depths is put on two canvases; another fills its canvas, and is then put
+    on a larger one. The network is copied, and what would hide a branch is drawn anew.
     """
     probe = copy.deepcopy(network).double().eval()
     random = torch.Generator().manual_seed(0)
-    for parameter in probe.parameters():
-        if parameter.dim() == 1:
-            parameter.data = torch.rand(parameter.shape, generator=random, dtype=torch.float64) + 0.5
-    image = torch.rand(1, 3, 3 * CANVAS_STEP_PX - 5, 3 * CANVAS_STEP_PX - 14, generator=random, dtype=torch.float64)
+    _reveal_branches(probe, random)
+    step = CANVAS_STEP_PX
+    ragged = torch.rand(1, 3, 2 * step + 1, 3 * step - 14, generator=random, dtype=torch.float64)
+    whole = torch.rand(1, 3, 3 * step, 3 * step, generator=random, dtype=torch.float64)
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a network that is about to be refused may warn first
-            small, large = (_probe_features(probe, image, steps) for steps in (3, 5))
-    except (UnfollowedPaddingError, RuntimeError, AssertionError, ValueError, IndexError) as error:
-        return f"it does not run on padded images of any size ({str(error).splitlines()[0][:120]})"
-    difference = float((small - large).abs().max() / small.abs().max().clamp(min=1e-12))
+            pairs = [
+                (_probe_features(probe, ragged, 3), _probe_features(probe, ragged, 5)),
+                (_as_vectors(probe(whole)), _probe_features(probe, whole, 4)),
+            ]
+    except _REFUSALS as error:
+        return f"it does not run on padded images of any size ({_first_line(error)})"
+    difference = max(float((one - two).abs().max() / one.abs().max().clamp(min=1e-12)) for one, two in pairs)
     if difference > _PADDING_TOLERANCE:
         return f"padding changes its features by a relative {difference:.1g} although it is masked"
     return None
 
 
+def _reveal_branches(probe: nn.Module, random: torch.Generator) -> None:
+    """Draw anew the parameters that begin at or near zero, and all gains and offsets.
+
+    Freshly built networks multiply some of their branches by almost nothing, which would hide what these branches do.
+    """
+    probe.requires_grad_(requires_grad=False)
+    for parameter in probe.parameters():
+        if parameter.numel() == max(parameter.shape, default=1):  # one number a channel
+            # Not larger: a softmax over positions that is all but one-hot would hide what the others do.
+            parameter.data = 0.2 + 0.2 * torch.rand(parameter.shape, generator=random, dtype=torch.float64)
+        elif float(parameter.abs().max()) < _NEARLY_NOTHING:
+            parameter.data = 0.1 * torch.randn(parameter.shape, generator=random, dtype=torch.float64)
+
+
 def smallest_canvas(network: nn.Module) -> int:
-    """Measure the smallest square canvas on which a network runs, in pixels."""
+    """Measure the smallest square canvas on which a network runs, in pixels.
+
+    Raises:
+        SettingsError: it runs on none up to 512 px.
+    """
+    sides = range(CANVAS_STEP_PX, _LARGEST_SMALLEST_CANVAS_PX + 1, CANVAS_STEP_PX)
+    for side in sides:
+        with contextlib.suppress(*_REFUSALS):  # for example: "kernel size can't be greater than actual input size"
+            _run(network, side)
+            return side
+    raise SettingsError(f"model.backbone runs on no canvas of {sides[0]} to {sides[-1]} px; choose another")
+
+
+def _run(network: nn.Module, side_px: int) -> Float[Tensor, "1 features"]:
+    """Return the features of an empty canvas."""
     was_training = network.training
     network.eval()
     try:
-        for side in range(CANVAS_STEP_PX, 8 * CANVAS_STEP_PX, CANVAS_STEP_PX):
-            with torch.no_grad(), contextlib.suppress(RuntimeError):  # "kernel size can't be greater than input"
-                network(torch.zeros(1, 3, side, side))
-                return side
+        with torch.no_grad():
+            return _as_vectors(network(torch.zeros(1, 3, side_px, side_px)))
     finally:
         network.train(was_training)
-    return 8 * CANVAS_STEP_PX
 
 
 def _probe_features(probe: nn.Module, image: Tensor, steps: int) -> Tensor:
@@ -176,6 +209,15 @@ def _probe_features(probe: nn.Module, image: Tensor, steps: int) -> Tensor:
     canvas[..., : image.shape[-2], : image.shape[-1]] = image
     with ValidArea(canvas, torch.tensor([image.shape[-2]]), torch.tensor([image.shape[-1]])):
         features: Tensor = probe(canvas)
+    return _as_vectors(features)
+
+
+def _as_vectors(features: Tensor) -> Tensor:
     if features.dim() != 2:
         raise UnfollowedPaddingError(f"its features have {features.dim()} dimensions, not 2")
     return features
+
+
+def _first_line(error: Exception) -> str:
+    """Return the beginning of a message that other programmers wrote, or the error's name where it has none."""
+    return next(iter(str(error).splitlines()), type(error).__name__)[:200]

@@ -93,8 +93,8 @@ class ValidArea(TorchFunctionMode):
         """Return the tensor with ``value`` outside the valid area."""
         return _where(self.mask_of(tensor, level), tensor, value)
 
-    def step(self, level: _Level, output: Tensor, window: "_Window") -> None:
-        """Record the valid sizes after a sliding window, as the window would find them on the image alone."""
+    def step(self, level: _Level, output: Tensor, window: "_Window") -> _Level:
+        """Record and return the valid sizes after a sliding window, as it would find them on the image alone."""
         after = _Level(
             heights=window.count(level.heights, level.pad_rows, axis=0),
             widths=window.count(level.widths, level.pad_columns, axis=1),
@@ -102,10 +102,13 @@ class ValidArea(TorchFunctionMode):
         known = self._levels.setdefault(_spatial(output), after)
         if not (torch.equal(known.heights, after.heights) and torch.equal(known.widths, after.widths)):
             raise UnfollowedPaddingError(f"two paths reach {_spatial(output)} positions with different valid sizes")
+        return known
 
     def pad(self, padded: Tensor, level: _Level, amounts: tuple[int, int, int, int]) -> None:
         """Record explicit padding (left, right, top, bottom), which the next window uses up."""
         left, right, top, bottom = amounts
+        if level.pad_rows + level.pad_columns > 0 or min(amounts) < 0:
+            raise UnfollowedPaddingError("a layer pads what is padded already, or cuts its borders off")
         moved = dataclasses.replace(level, top=top, left=left, pad_rows=top + bottom, pad_columns=left + right)
         self._padded = (padded, moved)
 
@@ -126,8 +129,8 @@ class _Window:
 
     @property
     def mixes(self) -> bool:
-        """True where an output reads more than one position."""
-        return self.kernel != (1, 1)
+        """True where an output reads another position than its own."""
+        return self.kernel != (1, 1) or self.padding != (0, 0)
 
     def count(self, sizes: Int[Tensor, " batch"], explicit_padding: int, *, axis: int) -> Int[Tensor, " batch"]:
         """Return how many windows fit on images of these sizes; at least one."""
@@ -187,12 +190,12 @@ def _maximum_pooling(
     padding: Any = 0,
     dilation: Any = 1,
     ceil_mode: bool = False,
-    return_indices: bool = False,
+    **rest: Any,  # return_indices=False; True is another function of PyTorch, and not followed
 ) -> Tensor:
     level = area.level_of(input)
     arguments = (kernel_size, stride or kernel_size, padding, dilation)
-    if level is None or return_indices:
-        return func(input, *arguments, ceil_mode=ceil_mode, return_indices=return_indices)
+    if level is None:
+        return func(input, *arguments, ceil_mode=ceil_mode, **rest)
     window = _Window(
         kernel=_pair(kernel_size),
         stride=_pair(stride or kernel_size),
@@ -201,10 +204,8 @@ def _maximum_pooling(
         ceil_mode=ceil_mode,
     )
     output = func(area.filled(input, level, -torch.inf), *arguments, ceil_mode=ceil_mode)
-    area.step(level, output, window)
-    reached = area.level_of(output)
     # Outside, minus infinity would become NaN in the next multiplication.
-    return output if reached is None else area.filled(output, reached)
+    return area.filled(output, area.step(level, output, window))
 
 
 def _average_pooling(
@@ -223,9 +224,12 @@ def _average_pooling(
     if level is None:
         return func(input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
     window = _Window(kernel=_pair(kernel_size), stride=_pair(stride), padding=_pair(padding), ceil_mode=ceil_mode)
-    pads = window.padding != (0, 0) or level.pad_rows + level.pad_columns > 0
+    padded_before = level.pad_rows + level.pad_columns > 0  # such zeros count, whatever count_include_pad says
+    pads = padded_before or window.padding != (0, 0)
     if divisor_override is not None or (pads and ceil_mode and count_include_pad):
         raise UnfollowedPaddingError("an average pooling has a divisor that depends on its padding")
+    if padded_before and not count_include_pad:
+        raise UnfollowedPaddingError("an average pooling leaves out its own padding but not that of a layer before it")
     total = func(area.filled(input, level), kernel_size, stride, padding, ceil_mode, True, 1)
     if pads and count_include_pad:
         output = total / (window.kernel[0] * window.kernel[1])
@@ -241,13 +245,14 @@ def _global_pooling(
     func: Callable[..., Tensor],
     input: Tensor,
     output_size: Any,
+    **rest: Any,  # as in _maximum_pooling
 ) -> Tensor:
     level = area.level_of(input)
     if level is None:
-        return func(input, output_size)
+        return func(input, output_size, **rest)
     if _pair(output_size) != (1, 1):
         raise UnfollowedPaddingError(f"a pooling to {_pair(output_size)} positions depends on the canvas")
-    if func in (functional.adaptive_max_pool2d, torch.adaptive_max_pool1d):
+    if func is functional.adaptive_max_pool2d:
         return area.filled(input, level, -torch.inf).amax(dim=(2, 3), keepdim=True)
     return _masked_mean(input, area.mask_of(input, level), dims=(2, 3), keepdim=True)
 
@@ -313,8 +318,13 @@ def _where(mask: Tensor, tensor: Tensor, value: float) -> Tensor:
 
 
 def _masked_mean(tensor: Tensor, mask: Tensor, *, dims: tuple[int, int], keepdim: bool) -> Tensor:
-    total = _where(mask, tensor, 0.0).sum(dim=dims, keepdim=keepdim)
-    return total / mask.sum(dim=dims, keepdim=keepdim).to(tensor.dtype)
+    total = _where(mask, tensor, 0.0).sum(dim=dims, keepdim=keepdim, dtype=_summing_dtype(tensor))
+    return (total / mask.sum(dim=dims, keepdim=keepdim)).to(tensor.dtype)
+
+
+def _summing_dtype(tensor: Tensor) -> torch.dtype:
+    """Return a type whose sums over many positions are exact enough: float16 would overflow at 65504."""
+    return torch.promote_types(tensor.dtype, torch.float32)
 
 
 def _explicit_padding(
@@ -323,13 +333,15 @@ def _explicit_padding(
     input: Tensor,
     pad: Any,
     mode: str = "constant",
-    value: float | None = None,
+    value: Any = None,
 ) -> Tensor:
     level = area.level_of(input)
     if level is None:
         return func(input, pad, mode, value)
-    if mode != "constant" or len(pad) != 4:
+    if mode != "constant":
         raise UnfollowedPaddingError(f"a layer pads with mode='{mode}'")
+    if len(pad) != 4:
+        raise UnfollowedPaddingError(f"a layer pads {len(pad) // 2} dimensions")
     padded = func(area.filled(input, level), pad, mode, value)
     area.pad(padded, level, tuple(pad))
     return padded
@@ -350,32 +362,36 @@ def _batch_norm(
     level = area.level_of(input)
     if level is None or not training:
         return func(input, running_mean, running_var, weight, bias, training, momentum, eps)
-    mask = area.mask_of(input, level)
-    mean, variance, count = _masked_moments(input, mask)
+    seen = area.filled(input, level)  # also below, or the gradient of rubbish could be NaN
+    mean, variance, count = _masked_moments(seen, area.mask_of(input, level))
     if running_mean is not None and running_var is not None:
         with torch.no_grad():
             running_mean.lerp_(mean.to(running_mean.dtype), momentum)
             unbiased = variance * (count / (count - 1).clamp(min=1))
             running_var.lerp_(unbiased.to(running_var.dtype), momentum)
-    normal = (input - mean[:, None, None]) * torch.rsqrt(variance + eps)[:, None, None]
+    normal = (seen - mean[:, None, None]) * torch.rsqrt(variance + eps)[:, None, None]
     if weight is not None:
         normal = normal * weight[:, None, None]
-    return normal if bias is None else normal + bias[:, None, None]
+    if bias is not None:
+        normal = normal + bias[:, None, None]
+    return normal.to(input.dtype)
 
 
 def _masked_moments(
-    tensor: Float[Tensor, "batch channels height width"], mask: Bool[Tensor, "batch 1 height width"]
+    filled: Float[Tensor, "batch channels height width"], mask: Bool[Tensor, "batch 1 height width"]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return mean and biased variance of each channel over the valid positions, and how many there are."""
+    """Return mean and biased variance of each channel over the valid positions, and how many there are.
+
+    Elsewhere ``filled`` is zero.
+    """
     count = mask.sum()
-    mean = _where(mask, tensor, 0.0).sum(dim=(0, 2, 3)) / count
-    spread = _where(mask, tensor - mean[:, None, None], 0.0)
+    mean = filled.sum(dim=(0, 2, 3), dtype=_summing_dtype(filled)) / count
+    spread = _where(mask, filled - mean[:, None, None], 0.0)
     return mean, spread.square().sum(dim=(0, 2, 3)) / count, count
 
 
 _RULES: dict[Callable[..., Any], Callable[..., Tensor]] = {
-    functional.conv2d: _convolution,
-    torch.conv2d: _convolution,
+    functional.conv2d: _convolution,  # also under the name torch.conv2d
     functional.max_pool2d: _maximum_pooling,
     torch.max_pool2d: _maximum_pooling,
     functional.avg_pool2d: _average_pooling,

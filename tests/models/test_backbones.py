@@ -1,0 +1,420 @@
+"""Padding changes nothing, in networks whose parameters are all drawn at random; what cannot be followed is refused."""
+
+import copy
+import re
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, cast, final
+
+import huggingface_hub.errors
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional
+
+from radpath.data.batches import CANVAS_STEP_PX
+from radpath.errors import SettingsError, WeightsError
+from radpath.models import torchvision_compat
+from radpath.models.backbones import Backbone, BackboneSettings, build_backbone, padding_problem, smallest_canvas
+from radpath.models.valid_area import ValidArea
+from radpath.models.weights import LoadReport
+from radpath.settings import parse_settings
+
+torchvision_compat.ensure_importable()
+import timm  # noqa: E402 - cannot be imported before, where torchvision's compiled part does not load
+
+NetworkMaker = Callable[[str], nn.Module]
+CanvasMaker = Callable[..., Tensor]
+Size = tuple[int, int]
+
+SYMMETRIC = [  # padding and pooling of every kind, channel attention, layer scales, GRN, no normalisation at all
+    "test_resnet",
+    "test_efficientnet",
+    "test_convnext",
+    "test_convnext2",
+    "test_byobnet",
+    "test_nfnet",
+    "test_mambaout",
+    "mobilenetv3_small_050",
+]
+SYMMETRIC_AND_LARGER = [
+    "resnet18",
+    "resnet50d",
+    "seresnet18",
+    "convnext_atto",
+    "convnextv2_atto",
+    "densenet121",
+    "mobilenetv3_small_100",
+    "efficientnet_b0",
+    "ghostnet_050",
+    "resnest14d",
+]
+SAME_AS_IN_TENSORFLOW = ["tf_mobilenetv3_small_minimal_100"]
+SAME_AND_LARGER = ["tf_efficientnet_b0", "tf_mixnet_s", "tf_efficientnetv2_b0"]
+
+sizes_px = st.tuples(st.integers(1, 96), st.integers(1, 96))
+
+
+def slow(names: list[str]) -> list[Any]:
+    return [pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+def next_step(side_px: int) -> int:
+    return -(-side_px // CANVAS_STEP_PX) * CANVAS_STEP_PX
+
+
+def draw_images(sizes: list[Size], *, dtype: torch.dtype = torch.float64) -> list[Tensor]:
+    random = torch.Generator().manual_seed(0)
+    return [torch.randn(3, height, width, generator=random, dtype=dtype) for height, width in sizes]
+
+
+def sides_of(images: list[Tensor]) -> tuple[Tensor, Tensor]:
+    return torch.tensor([image.shape[1] for image in images]), torch.tensor([image.shape[2] for image in images])
+
+
+@torch.no_grad()
+def follow(network: nn.Module, images: list[Tensor], canvas: Tensor) -> Tensor:
+    with ValidArea(canvas, *sides_of(images)):
+        features: Tensor = network(canvas)
+    return features
+
+
+def require_equal(one: Tensor, other: Tensor) -> None:
+    # Networks drawn at random magnify rounding; in double precision there is nothing to magnify.
+    tolerance = 1e-5 if one.dtype == torch.float32 else 1e-9
+    assert float((one - other).abs().max()) <= tolerance * float(other.abs().max())
+
+
+def wrap(network: nn.Module) -> Backbone:
+    report = LoadReport(source="none", origin="random", sha256="", loaded=0, left_over=())
+    return Backbone(network, name="made", report=report, config={"mean": (0, 0, 0), "std": (1, 1, 1)}).eval()
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sizes=st.lists(sizes_px, min_size=1, max_size=3), extra=st.tuples(st.integers(0, 2), st.integers(0, 2)))
+def test_a_prediction_of_the_bundled_backbone_does_not_depend_on_batch_mates_or_padding(
+    bundled_backbone: Backbone, put_on_canvas: CanvasMaker, sizes: list[Size], extra: Size
+) -> None:
+    images = draw_images(sizes, dtype=torch.float32)
+    heights, widths = sides_of(images)
+    canvas = put_on_canvas(
+        images,
+        height=next_step(int(heights.max())) + extra[0] * CANVAS_STEP_PX,
+        width=next_step(int(widths.max())) + extra[1] * CANVAS_STEP_PX,
+    )
+    with torch.no_grad():
+        together = bundled_backbone(canvas, heights, widths)
+        for place, image in enumerate(images):
+            smallest = put_on_canvas(
+                [image], height=next_step(image.shape[1]), width=next_step(image.shape[2]), rubbish=-4.0
+            )
+            require_equal(together[place], bundled_backbone(smallest, heights[place, None], widths[place, None])[0])
+
+
+@pytest.mark.parametrize("name", [*SYMMETRIC, *slow(SYMMETRIC_AND_LARGER)])
+def test_a_padded_image_gives_what_timm_gives_for_the_image_alone(
+    wild_network: NetworkMaker, put_on_canvas: CanvasMaker, name: str
+) -> None:
+    network = wild_network(name)
+    images = draw_images([(33, 96), (64, 47), (95, 34), (70, 71)])
+    together = follow(network, images, put_on_canvas(images, height=128, width=96))
+    for place, image in enumerate(images):
+        with torch.no_grad():
+            require_equal(together[place], network(image[None])[0])
+
+
+@pytest.mark.parametrize("name", [*SAME_AS_IN_TENSORFLOW, *slow(SAME_AND_LARGER)])
+def test_with_padding_as_in_tensorflow_it_does_so_at_multiples_of_32(
+    wild_network: NetworkMaker, put_on_canvas: CanvasMaker, name: str
+) -> None:
+    network = wild_network(name)
+    images = draw_images([(32, 96), (64, 32), (96, 64)])
+    together = follow(network, images, put_on_canvas(images, height=128, width=96))
+    for place, image in enumerate(images):
+        with torch.no_grad():
+            require_equal(together[place], network(image[None])[0])
+
+
+@pytest.mark.parametrize("name", [*SYMMETRIC, *SAME_AS_IN_TENSORFLOW, *slow([*SYMMETRIC_AND_LARGER, *SAME_AND_LARGER])])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sizes=st.lists(sizes_px, min_size=2, max_size=3))
+def test_an_image_gives_the_same_on_every_canvas_however_small_it_is(
+    wild_network: NetworkMaker, put_on_canvas: CanvasMaker, name: str, sizes: list[Size]
+) -> None:
+    images = draw_images(sizes)
+    together = follow(wild_network(name), images, put_on_canvas(images, height=128, width=96))
+    for place, image in enumerate(images):
+        smallest = put_on_canvas([image], height=next_step(image.shape[1]), width=96, rubbish=-4.0)
+        require_equal(together[place], follow(wild_network(name), [image], smallest)[0])
+
+
+def test_an_image_that_fills_its_canvas_needs_no_mask(bundled_backbone: Backbone, put_on_canvas: CanvasMaker) -> None:
+    images = draw_images([(64, 96), (40, 96)], dtype=torch.float32)
+    with torch.no_grad():
+        alone = bundled_backbone(images[0][None], torch.tensor([64]), torch.tensor([96]))
+        together = bundled_backbone(put_on_canvas(images, height=64, width=96), *sides_of(images))
+        require_equal(alone[0], together[0])
+        assert torch.equal(alone, bundled_backbone.network(images[0][None]))
+
+
+@pytest.mark.parametrize("side", [80, 100])
+def test_a_fixed_canvas_may_have_any_side(bundled_backbone: Backbone, put_on_canvas: CanvasMaker, side: int) -> None:
+    images = draw_images([(side, side), (side, side - 31), (side // 2, side)], dtype=torch.float32)
+    heights, widths = sides_of(images)
+    with torch.no_grad():
+        together = bundled_backbone(put_on_canvas(images, height=side, width=side), heights, widths)
+        for place, image in enumerate(images):
+            canvas = put_on_canvas([image], height=side, width=side, rubbish=-4.0)
+            require_equal(together[place], bundled_backbone(canvas, heights[place, None], widths[place, None])[0])
+
+
+def test_in_training_the_batch_statistics_are_those_of_the_valid_positions(
+    wild_network: NetworkMaker, put_on_canvas: CanvasMaker
+) -> None:
+    padded, alone = (copy.deepcopy(wild_network("test_resnet")).train() for _ in range(2))
+    image = draw_images([(70, 83)])[0]
+    canvas = put_on_canvas([image], height=128, width=96)
+    require_equal(follow(padded, [image], canvas), alone(image[None]).detach())
+    for name, buffer in alone.named_buffers():
+        # PyTorch rounds the momentum to single precision.
+        torch.testing.assert_close(padded.get_buffer(name), buffer, rtol=1e-6, atol=0)
+    assert not torch.equal(
+        alone.get_buffer("bn1.running_mean"), wild_network("test_resnet").get_buffer("bn1.running_mean")
+    )
+
+
+MIXING = {
+    "test_vit": r"^it does not run on padded images of any size \(|^padding changes its features",
+    "test_coatnet": r"^it does not run on padded images of any size \(",
+    "test_efficientnet_gn": r"^padding changes its features by a relative 0\.\d+ although it is masked$",
+    "edgenext_xx_small": r"^padding changes its features",  # hidden by a layer scale of 1e-6
+    "swiftformer_xs": r"^padding changes its features",  # hidden by a layer scale with three dimensions
+    "gcresnext26ts": r"^padding changes its features",  # hidden by a last layer of zeros, and by a sharp softmax
+    "poolformer_s12": r"^padding changes its features",
+    "halonet26t": r"^it does not run on padded images of any size \(AssertionError\)$",  # an assertion without words
+}
+MIXING_AND_LARGER = {
+    "resnetv2_50d_gn": r"^padding changes its features",
+    "vit_tiny_patch16_224": r"^it does not run on padded images of any size \(Input height \(96\)",
+    "swin_tiny_patch4_window7_224": r"^it does not run on padded images of any size \(Input height \(96\)",
+    "resnetblur50": r"a layer pads with mode='reflect'",
+    "bat_resnext26ts": r"a pooling to \(8, 1\) positions depends on the canvas",
+    "mobilevit_xxs": r"^padding changes its features",
+    "efficientvit_b0": r"\(a layer pads",
+    "convmixer_768_32": r"a convolution has padding='same'",
+}
+
+
+def fresh(name: str) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network: nn.Module = timm.create_model(name, num_classes=0)
+    return network
+
+
+@pytest.mark.parametrize("name", [*MIXING, *slow(list(MIXING_AND_LARGER))])
+def test_a_network_that_mixes_positions_in_other_ways_is_found_out(name: str) -> None:
+    problem = padding_problem(fresh(name))
+    assert problem is not None
+    assert re.search({**MIXING, **MIXING_AND_LARGER}[name], problem)
+
+
+@pytest.mark.parametrize("name", [*SYMMETRIC, *SAME_AS_IN_TENSORFLOW, *slow([*SYMMETRIC_AND_LARGER, *SAME_AND_LARGER])])
+def test_a_network_that_follows_padding_has_no_problem(name: str) -> None:
+    assert padding_problem(fresh(name)) is None
+
+
+def test_measuring_leaves_the_network_as_it_was() -> None:
+    network = fresh("test_resnet").train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    padding_problem(network)
+    smallest_canvas(network)
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert all(module.training for module in network.modules())
+
+
+@final
+class Pooled(nn.Module):
+    """Layers, then a mean over positions."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return cast("Tensor", self.layers(images)).mean((2, 3))
+
+
+def test_features_that_are_no_vectors_are_a_problem() -> None:
+    assert padding_problem(nn.Conv2d(3, 4, 1)) == (
+        "it does not run on padded images of any size (its features have 4 dimensions, not 2)"
+    )
+
+
+def test_a_network_that_treats_a_filled_canvas_in_another_way_is_found_out() -> None:
+    class Sharpened(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return functional.avg_pool2d(images, images.shape[-1] // 32).amax((2, 3))
+
+    assert padding_problem(Sharpened()) is not None
+
+
+def test_a_network_that_does_not_follow_padding_sees_the_canvas_as_it_is(put_on_canvas: CanvasMaker) -> None:
+    network = Pooled(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4)).eval()
+    backbone = wrap(network)
+    images = draw_images([(20, 30), (32, 9)], dtype=torch.float32)
+    canvas = put_on_canvas(images, height=32, width=32)
+    assert backbone.padding_problem is not None
+    assert torch.equal(backbone(canvas, *sides_of(images)), network(canvas))
+
+
+@pytest.mark.parametrize(("kernel", "smallest"), [(3, 32), (33, 64), (70, 96)])
+def test_the_smallest_canvas_is_the_smallest_on_which_the_network_runs(kernel: int, smallest: int) -> None:
+    network = Pooled(nn.Conv2d(3, 4, kernel)).train()
+    assert smallest_canvas(network) == smallest
+    assert network.training
+
+
+def test_a_network_that_runs_on_no_canvas_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"^model\.backbone runs on no canvas of 32 to 512 px; choose another$"):
+        smallest_canvas(Pooled(nn.Conv2d(3, 1, 513)))
+
+
+def test_inception_needs_96_pixels() -> None:
+    assert smallest_canvas(timm.create_model("inception_v3", num_classes=0)) == 96
+
+
+@pytest.mark.parametrize(
+    ("name", "num_features", "required_size_px"),
+    [
+        ("test_resnet", 96, None),
+        ("mobilenetv3_small_050", 1024, None),  # timm's num_features says 288: a layer follows the pooling
+        ("test_vit", 64, 160),
+    ],
+)
+def test_what_is_measured_of_a_backbone(name: str, num_features: int, required_size_px: int | None) -> None:
+    backbone = build_backbone(BackboneSettings(backbone=name, weights="none"))
+    assert (backbone.num_features, backbone.required_size_px) == (num_features, required_size_px)
+    assert backbone.smallest_canvas_px == 32
+    side = required_size_px or 32
+    features = backbone.eval()(torch.zeros(2, 3, side, side), *[torch.tensor([side, side])] * 2)
+    assert features.shape == (2, num_features)
+
+
+def test_random_weights_are_reported_as_such() -> None:
+    backbone = build_backbone(BackboneSettings(backbone="test_resnet", weights="none"))
+    assert backbone.report.sentence() == "the backbone starts from random weights"
+    assert backbone.name == "test_resnet"
+    assert backbone.std == timm.create_model("test_resnet").default_cfg["std"]
+
+
+def test_the_bundled_weights_want_pixels_of_minus_one_to_one(bundled_backbone: Backbone) -> None:
+    assert (bundled_backbone.mean, bundled_backbone.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert bundled_backbone.padding_problem is None
+    assert bundled_backbone.report.source == "bundled"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            {"backbone": "resnet19"},
+            r"^model\.backbone is 'resnet19', which timm does not know; did you mean (resnet\d+\w*( or )?)+\?$",
+        ),
+        ({"backbone": "Zürich"}, r"^model\.backbone is 'Zürich', which timm does not know$"),
+        ({"weights": "file"}, r"^model\.weights is 'file', but model\.weights_file is not set$"),
+        (
+            {"weights_file": "a.safetensors"},
+            r"^model\.weights_file is set, but model\.weights is 'bundled'; set it to 'file'$",
+        ),
+    ],
+)
+def test_settings_that_name_no_network_or_contradict_each_other_are_refused(
+    wrong: dict[str, str], message: str
+) -> None:
+    settings = parse_settings(BackboneSettings, wrong, source="test")
+    with pytest.raises(SettingsError, match=message):
+        build_backbone(settings)
+
+
+def test_the_plain_variant_of_the_bundled_network_is_refused() -> None:
+    with pytest.raises(
+        WeightsError, match=r"^no weights are bundled for backbone 'efficientnet_lite0', only for 'tf_eff"
+    ):
+        build_backbone(BackboneSettings(backbone="efficientnet_lite0"))
+
+
+OFFLINE = [
+    huggingface_hub.errors.LocalEntryNotFoundError("An error happened while locating the file.\nPlease check."),
+    RuntimeError("Invalid pretrained tag (nonsense) for test_resnet."),
+    OSError(),
+]
+
+
+@pytest.mark.parametrize("error", OFFLINE, ids=lambda error: type(error).__name__)
+def test_a_hub_that_cannot_be_reached_is_one_line_with_the_ways_out(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(*_: object, **__: object) -> nn.Module:
+        raise error
+
+    monkeypatch.setattr(timm, "create_model", refuse)
+    with pytest.raises(WeightsError) as caught:
+        build_backbone(BackboneSettings(backbone="test_resnet", weights="hub"))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith("timm cannot provide 'test_resnet' with model.weights = 'hub': ")
+    assert message.endswith("; without a network use 'bundled', 'file' or 'none'")
+    assert (str(error).splitlines() or ["OSError"])[0] in message
+
+
+def test_the_hub_client_of_this_installation_gives_such_an_error_without_a_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(WeightsError, match=r"^timm cannot provide 'test_resnet' with model\.weights = 'hub': "):
+        build_backbone(BackboneSettings(backbone="test_resnet", weights="hub"))
+
+
+def test_weights_from_the_hub_are_asked_for_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, object]] = []
+    create = timm.create_model
+
+    def without_network(name: str, *, pretrained: bool, num_classes: int) -> nn.Module:
+        asked.append((name, pretrained))
+        network: nn.Module = create(name, num_classes=num_classes)
+        return network
+
+    monkeypatch.setattr(timm, "create_model", without_network)
+    backbone = build_backbone(BackboneSettings(backbone="test_resnet.r160_in1k", weights="hub"))
+    assert asked == [("test_resnet.r160_in1k", True)]
+    assert backbone.report.origin == "timm hub test_resnet.r160_in1k"
+    assert backbone.report.loaded == len(backbone.network.state_dict())
+
+
+@pytest.mark.parametrize("weights", ["bundled", "none"])
+def test_no_network_is_asked_for_unless_the_hub_is_named(
+    monkeypatch: pytest.MonkeyPatch, weights: Literal["bundled", "none"]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a connection was attempted")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    build_backbone(BackboneSettings(weights=weights))
+
+
+def test_weights_from_a_file_leave_out_the_classifier_that_timm_names(tmp_path: Path) -> None:
+    whole = timm.create_model("test_resnet", num_classes=7)
+    path = tmp_path / "w.safetensors"
+    safetensors.torch.save_file(whole.state_dict(), path)
+    backbone = build_backbone(BackboneSettings(backbone="test_resnet", weights="file", weights_file=path))
+    assert backbone.report.left_over == ("fc.bias", "fc.weight")
+    for name, tensor in backbone.network.state_dict().items():
+        assert torch.equal(tensor, whole.state_dict()[name])

@@ -1,0 +1,164 @@
+"""Frozen is frozen, the head follows the seed, and pixels are normalised inside the model."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from radpath.errors import SettingsError
+from radpath.models import torchvision_compat
+from radpath.models.backbones import Backbone
+from radpath.models.classifier import Classifier, ModelSettings, build_classifier, checksum
+from radpath.settings import parse_settings
+
+torchvision_compat.ensure_importable()
+import timm  # noqa: E402 - cannot be imported before, where torchvision's compiled part does not load
+
+HEIGHTS, WIDTHS = torch.tensor([32, 40, 64]), torch.tensor([64, 33, 20])
+
+
+@pytest.fixture(scope="session")
+def weights_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "test_resnet.safetensors"
+    safetensors.torch.save_file(timm.create_model("test_resnet", num_classes=0).state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def small_settings(weights_file: Path) -> dict[str, Any]:
+    return {"backbone": "test_resnet", "weights": "file", "weights_file": weights_file}
+
+
+def draw_batch(channels: int = 3) -> Tensor:
+    return torch.rand(3, channels, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+def take_steps(model: Classifier, *, steps: int = 3) -> None:
+    model.train()
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=0.01, weight_decay=0.1)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        loss = functional.cross_entropy(model(draw_batch(), HEIGHTS, WIDTHS), torch.tensor([0, 1, 2]))
+        torch.autograd.backward(loss)
+        optimiser.step()
+
+
+def statistics(model: Classifier) -> list[Tensor]:
+    return [b.clone() for name, b in model.backbone.named_buffers() if "running" in name or "tracked" in name]
+
+
+def same(one: list[Tensor], other: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("norm_statistics", ["frozen", "batch"])
+def test_a_frozen_backbone_keeps_every_weight_and_buffer(small_settings: dict[str, Any], norm_statistics: str) -> None:
+    settings = ModelSettings(**small_settings, freeze="all", norm_statistics=norm_statistics)  # type: ignore[arg-type] # one of the two
+    model = build_classifier(settings, num_classes=3, seed=0)
+    before, head = model.frozen_checksum(), model.head.weight.clone()
+    take_steps(model)
+    assert len(before) == 32
+    assert model.frozen_checksum() == before == checksum(model.backbone)
+    assert not torch.equal(model.head.weight, head)
+
+
+@pytest.mark.parametrize(("norm_statistics", "kept"), [("frozen", "all"), ("batch", "none")])
+def test_batch_norm_keeps_its_statistics_unless_told_otherwise(
+    small_settings: dict[str, Any], norm_statistics: str, kept: str
+) -> None:
+    settings = ModelSettings(**small_settings, freeze="none", norm_statistics=norm_statistics)  # type: ignore[arg-type] # one of the two
+    model = build_classifier(settings, num_classes=3, seed=0)
+    before, weights = statistics(model), [parameter.detach().clone() for parameter in model.backbone.parameters()]
+    take_steps(model)
+    assert same(statistics(model), before) == (kept == "all")
+    assert not any(torch.equal(a, b) for a, b in zip(model.backbone.parameters(), weights, strict=True))
+    assert model.frozen_checksum() == ""
+
+
+def test_training_mode_reaches_what_is_not_frozen(small_settings: dict[str, Any]) -> None:
+    frozen = build_classifier(ModelSettings(**small_settings, freeze="all"), num_classes=2, seed=0)
+    assert frozen.dropout.training
+    assert not any(module.training for module in frozen.backbone.modules())
+    assert not any(parameter.requires_grad for parameter in frozen.backbone.parameters())
+    free = build_classifier(ModelSettings(**small_settings), num_classes=2, seed=0)
+    norms = [m for m in free.backbone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    assert norms
+    assert not any(norm.training for norm in norms)
+    assert free.backbone.network.training
+    assert not any(module.training for module in free.eval().modules())
+
+
+def test_in_training_a_model_with_kept_statistics_sees_what_prediction_sees(small_settings: dict[str, Any]) -> None:
+    model = build_classifier(ModelSettings(**small_settings, dropout=0), num_classes=3, seed=0)
+    with torch.no_grad():
+        training = model.train()(draw_batch(), HEIGHTS, WIDTHS)
+        assert torch.equal(model.eval()(draw_batch(), HEIGHTS, WIDTHS), training)
+
+
+def test_the_head_follows_the_seed_and_leaves_the_global_generator_alone(small_settings: dict[str, Any]) -> None:
+    torch.manual_seed(9)
+    expected = torch.rand(1)
+    torch.manual_seed(9)
+    models = [build_classifier(ModelSettings(**small_settings), num_classes=3, seed=seed) for seed in (4, 4, 5)]
+    assert torch.equal(torch.rand(1), expected)
+    assert checksum(models[0]) == checksum(models[1]) != checksum(models[2])
+    assert not models[0].head.bias.any()
+
+
+def test_random_weights_follow_the_seed_too() -> None:
+    settings = ModelSettings(backbone="test_resnet", weights="none", norm_statistics="batch")
+    models = [build_classifier(settings, num_classes=2, seed=seed) for seed in (4, 4, 5)]
+    assert checksum(models[0]) == checksum(models[1]) != checksum(models[2])
+
+
+def test_random_weights_with_statistics_of_nothing_are_refused() -> None:
+    message = (
+        r"^test: model: model\.weights = 'none' starts from random weights, .*; set model\.norm_statistics = 'batch'$"
+    )
+    with pytest.raises(SettingsError, match=message.replace("test: model: ", "test: ")):
+        parse_settings(ModelSettings, {"backbone": "test_resnet", "weights": "none"}, source="test")
+
+
+def test_pixels_are_normalised_as_the_weights_want_it(small_settings: dict[str, Any]) -> None:
+    model = build_classifier(ModelSettings(**small_settings), num_classes=3, seed=0).eval()
+    images, whole = draw_batch(), torch.tensor([64, 64, 64])
+    config = timm.create_model("test_resnet").default_cfg
+    normal = torch.stack([(images[:, c] - config["mean"][c]) / config["std"][c] for c in range(3)], dim=1)
+    with torch.no_grad():
+        expected = functional.linear(model.backbone.network(normal), model.head.weight)
+        torch.testing.assert_close(model(images, whole, whole), expected, rtol=1e-5, atol=1e-6)
+    assert not {"mean", "std"} & set(model.state_dict())
+
+
+def test_grey_images_are_repeated_to_three_channels(small_settings: dict[str, Any]) -> None:
+    model = build_classifier(ModelSettings(**small_settings), num_classes=3, seed=0).eval()
+    grey = draw_batch(channels=1)
+    with torch.no_grad():
+        assert torch.equal(model(grey, HEIGHTS, WIDTHS), model(grey.repeat(1, 3, 1, 1), HEIGHTS, WIDTHS))
+
+
+def test_what_lies_outside_the_images_changes_no_logit(bundled_backbone: Backbone) -> None:
+    model = Classifier(bundled_backbone, ModelSettings(), num_classes=3).eval()
+    images = draw_batch()
+    with torch.no_grad():
+        logits = model(images, HEIGHTS, WIDTHS)
+        for place, (height, width) in enumerate(zip(HEIGHTS, WIDTHS, strict=True)):
+            images[place, :, height:] = 0.7
+            images[place, :, :, width:] = 0.1
+        torch.testing.assert_close(model(images, HEIGHTS, WIDTHS), logits, rtol=1e-5, atol=1e-6)
+
+
+def test_a_checksum_sees_weights_buffers_and_names() -> None:
+    layer = nn.BatchNorm2d(3)
+    before = checksum(layer)
+    assert checksum(nn.BatchNorm2d(3)) == before
+    assert layer.running_mean is not None
+    layer.running_mean[1] += 1e-7
+    assert checksum(layer) != before
+    assert checksum(nn.Sequential(nn.BatchNorm2d(3))) != before
+    assert len(checksum(nn.Module())) == 32
