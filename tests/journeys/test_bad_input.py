@@ -261,7 +261,8 @@ def test_a_run_folder_that_is_none(tmp_path: Path, program: Program, folder: Pat
 def test_a_run_folder_without_one_of_its_files(
     finished_run: Path, tmp_path: Path, program: Program, name: str, damage: str
 ) -> None:
-    run = Path(shutil.copytree(finished_run, tmp_path / "run"))
+    unneeded = shutil.ignore_patterns("checkpoints", "tensorboard")
+    run = Path(shutil.copytree(finished_run, tmp_path / "run", ignore=unneeded))
     if damage == "missing":
         (run / name).unlink()
     else:
@@ -340,6 +341,20 @@ def test_a_file_system_without_room_while_training(
     resumed = program("train", tmp_path / "run" / "experiment.toml", "--resume")
     assert resumed.returncode == 0, resumed.stderr
     assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_a_disk_that_is_really_full(folder: Path, tmp_path: Path, program: Program, fast: tuple[str, ...]) -> None:
+    (tmp_path / "disk").mkdir()
+    mount = shutil.which("mount")
+    words = [str(mount), "-t", "tmpfs", "-o", "size=1500k", "none", str(tmp_path / "disk")]
+    if mount is None or subprocess.run(words, capture_output=True, check=False).returncode != 0:
+        pytest.skip("this user may not mount a small disk")
+    try:
+        result = program("fit", folder, *fast, "--set", "pixels.size_px=32", "--out", tmp_path / "disk" / "run")
+        require_one_line(result, STORAGE, r"cannot write .*: the disk is full; free some space")
+        assert list((tmp_path / "disk").rglob("*.part")) == []
+    finally:
+        subprocess.run([str(shutil.which("umount")), str(tmp_path / "disk")], check=True)
 
 
 def test_ctrl_c_says_how_to_continue_and_continuing_gives_the_same_bits(

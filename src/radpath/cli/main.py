@@ -171,7 +171,7 @@ def run() -> None:
         # A class or file name that the terminal's encoding lacks must not end a run that took hours.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app()
+        app(prog_name="radpath")
     except RadpathError as error:
         typer.echo(f"radpath: {error}", err=True)
         sys.exit(error.exit_code)
