@@ -74,7 +74,7 @@ def derive_plan(
     rules = [
         *_split_rules(fingerprint, sides_given=sides_given, asked=asked),
         *pixels,
-        *_learning_rules(fingerprint, pixels=Plan.of(pixels).values["pixels"] | asked, accelerator=accelerator),
+        *_learning_rules(fingerprint, asked=asked, pixels=Plan.of(pixels).values["pixels"], accelerator=accelerator),
     ]
     settled = {setting for setting, _, _ in wishes}
     remaining = [rule for rule in rules if rule[0] not in settled]
@@ -87,7 +87,6 @@ def _wish_rules(asked: Mapping[str, Any]) -> list[Rule]:
         rules.append(("split.source", "cases", "you list the cases of a side"))
     if asked.get("model.weights") == "none":
         rules.append(("model.norm_statistics", "batch", "random weights bring no statistics that could be kept"))
-        rules.append(("model.freeze", "none", "random weights have everything to learn"))
     return rules
 
 
@@ -153,25 +152,43 @@ def describe_sizes(fingerprint: Fingerprint) -> str:
     return f"{spread}, 90 % within a factor of {fingerprint.size_spread:.1f}"
 
 
-def _learning_rules(fingerprint: Fingerprint, *, pixels: Mapping[str, Any], accelerator: str) -> list[Rule]:
+def _learning_rules(
+    fingerprint: Fingerprint, *, asked: Mapping[str, Any], pixels: Mapping[str, Any], accelerator: str
+) -> list[Rule]:
     rules: list[Rule] = []
     if fingerprint.stains:
         rules.append(("augmentation.flips", "dihedral", "the names carry a stain: histology, which has no up"))
-    megapixels = _megapixels(fingerprint, pixels)
+    freeze, reason = _freeze_rule(fingerprint, asked=asked, pixels=pixels, accelerator=accelerator)
+    rules.append(("model.freeze", freeze, reason))
+    if freeze == "none":
+        return rules
+    views = "the features of flipped images can be kept, those of other changes cannot"
+    return [*rules, *((f"augmentation.{name}", 0.0, views) for name in _MANY_VIEWED)]
+
+
+def _freeze_rule(
+    fingerprint: Fingerprint, *, asked: Mapping[str, Any], pixels: Mapping[str, Any], accelerator: str
+) -> tuple[str, str]:
+    if "model.freeze" in asked:
+        return str(asked["model.freeze"]), _ASKED
+    if asked.get("model.weights") == "none":
+        return "none", "random weights have everything to learn"
+    megapixels = _megapixels(fingerprint, {**pixels, **_group_of(asked, "pixels")})
     images = f"{counted(fingerprint.num_images, 'image')} of {megapixels:,.1f} megapixels in all"
     if accelerator != "cpu":
-        return [*rules, ("model.freeze", "none", f"a GPU can adapt every layer to {images}")]
+        return "none", f"a GPU can adapt every layer to {images}"
     if megapixels <= _FINE_TUNING_MEGAPIXELS:
-        return [*rules, ("model.freeze", "none", f"{images} are few enough to adapt every layer in minutes")]
-    many = f"{images} would take a CPU too long; a frozen backbone sees each image only once"
-    views = "the features of flipped images can be kept, those of other changes cannot"
-    changes = [(f"augmentation.{name}", 0.0, views) for name in _MANY_VIEWED]
-    return [*rules, ("model.freeze", "all", many), *changes]
+        return "none", f"{images} are few enough to adapt every layer in minutes"
+    return "all", f"{images} would take a CPU too long; a frozen backbone sees each image only once"
+
+
+def _group_of(asked: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """Return the settings of one table by their names in it."""
+    return {key.removeprefix(f"{group}."): value for key, value in asked.items() if key.startswith(f"{group}.")}
 
 
 def _megapixels(fingerprint: Fingerprint, pixels: Mapping[str, Any]) -> float:
     """Return how many megapixels the network sees in one pass over all images."""
     if pixels["size"] == "native":
         return fingerprint.total_megapixels
-    size_px = pixels.get("pixels.size_px", pixels["size_px"])
-    return fingerprint.num_images * int(size_px) ** 2 / 1e6
+    return fingerprint.num_images * int(pixels["size_px"]) ** 2 / 1e6
