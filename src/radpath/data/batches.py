@@ -89,9 +89,10 @@ class ImageSource:
 
     def _cut(self, rng: np.random.Generator | None) -> list[Int[np.ndarray, " batch"]]:
         if self.pixels.size == "native":
+            # Images that need the same canvas are alike; their canvas is also what fills the memory.
             return size_buckets(
-                self.heights_px,
-                self.widths_px,
+                self._canvas_side(self.heights_px),
+                self._canvas_side(self.widths_px),
                 batch_size=self.batches.size,
                 max_batch_pixels=round(self.batches.max_megapixels * 1e6),
                 rng=rng,
@@ -134,8 +135,14 @@ class ImageSource:
     def _canvas(self, height_px: int, width_px: int) -> tuple[int, int]:
         if self.pixels.size == "fixed":
             return self.pixels.size_px, self.pixels.size_px
-        smallest = self.smallest_canvas_px
-        return max(smallest, _next_step(height_px)), max(smallest, _next_step(width_px))
+        height, width = self._canvas_side(np.array([height_px, width_px])).tolist()
+        return height, width
+
+    def _canvas_side(self, sides_px: Int[np.ndarray, " sides"]) -> Int[np.ndarray, " sides"]:
+        """Return the side of a native-size canvas for images of these sides."""
+        steps: np.ndarray = -(-sides_px // CANVAS_STEP_PX)
+        canvas: np.ndarray = np.maximum(self.smallest_canvas_px, steps * CANVAS_STEP_PX)
+        return canvas
 
     def padded_share(self) -> float:
         """Return which share of the pixels that the network sees in evaluation is padding, in 0..1."""
@@ -145,10 +152,6 @@ class ImageSource:
             for batch in self.in_order()
         ]
         return 1 - filled / sum(canvases) if canvases else 0.0
-
-
-def _next_step(side_px: int) -> int:
-    return -(-side_px // CANVAS_STEP_PX) * CANVAS_STEP_PX
 
 
 def augmentation_rng(seed: int, epoch: int, position: int) -> np.random.Generator:

@@ -29,8 +29,9 @@ def size_buckets(
         widths_px: of each image.
         batch_size: the largest number of images in a batch.
         max_batch_pixels: the largest number of pixels in a batch, padding included.
-        rng: for training: sizes are jittered and batches shuffled, so that each call gives other batches; no batch
-            holds a single image where two batches can be joined (BatchNorm needs two). None: the order is fixed.
+        rng: for training: sizes are jittered and batches shuffled, so that each call gives other batches; an image
+            that would be alone gets company from the batch before it, if that has three or more (the statistics of
+            BatchNorm mean little for one image). None: the order is fixed.
     """
     num = len(heights_px)
     if num == 0:
@@ -42,9 +43,7 @@ def size_buckets(
     batches = _cut(order, heights_px, widths_px, batch_size=batch_size, max_batch_pixels=max_batch_pixels)
     if rng is None:
         return batches
-    if len(batches) > 1 and len(batches[-1]) == 1:
-        last = batches.pop()
-        batches[-1] = np.concatenate([batches[-1], last])
+    batches = _with_company(batches, heights_px, widths_px, max_batch_pixels=max_batch_pixels)
     return [rng.permutation(batches[place]) for place in rng.permutation(len(batches))]
 
 
@@ -75,3 +74,21 @@ def _cut(
         current.append(position)
         height, width = taller, wider
     return [*batches, np.array(current)]
+
+
+def _with_company(
+    batches: list[np.ndarray],
+    heights_px: Int[np.ndarray, " images"],
+    widths_px: Int[np.ndarray, " images"],
+    *,
+    max_batch_pixels: int,
+) -> list[np.ndarray]:
+    """Give a batch of one image the last one of the batch before it, where that can spare it and both fit."""
+    shared = list(batches)
+    for place in range(1, len(shared)):
+        before, alone = shared[place - 1], shared[place]
+        pair = np.concatenate([before[-1:], alone])
+        fits = 2 * int(heights_px[pair].max()) * int(widths_px[pair].max()) <= max_batch_pixels
+        if len(alone) == 1 and len(before) > 2 and fits:
+            shared[place - 1], shared[place] = before[:-1], pair
+    return shared
