@@ -211,5 +211,5 @@ def test_an_allowed_leak_is_told_in_red(
     assert "which split.leaks = 'allow' permits: the scores are too good" in told
     report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert '<td class="outcome failed">' in report
-    assert "left there by split.leaks = 'allow'" in report.replace("&#39;", "'")
+    assert "1 pair on two sides, left there by split.leaks = 'allow'" in report.replace("&#39;", "'")
     assert rows_of(tmp_path / "run" / "exclusions.csv") == []

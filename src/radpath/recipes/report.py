@@ -10,6 +10,7 @@ import polars as pl
 
 from radpath import files
 from radpath.data.array_file import is_array_file
+from radpath.data.findings import counted
 from radpath.data.inputs import DataSettings
 from radpath.data.leaks import Audit
 from radpath.data.manifest import Manifest
@@ -214,10 +215,11 @@ def _checks(experiment: Experiment, leaks: Sequence[str], audit: Audit) -> tuple
     if not leaks:
         return (*checks, Check(what=what, outcome="passed"))
     shown = "; ".join(leaks[:_EXAMPLES_A_REASON]) + ("; …" if len(leaks) > _EXAMPLES_A_REASON else "")
+    pairs = counted(len(leaks), "pair")
     if experiment.split.leaks == "allow":
-        detail = f"{len(leaks)} pairs stand on two sides, and were left there by split.leaks = 'allow': {shown}"
+        detail = f"{pairs} on two sides, left there by split.leaks = 'allow': {shown}"
         return (*checks, Check(what=what, outcome="failed", detail=detail))
-    detail = f"{len(leaks)} pairs; the training copy was dropped (of validation and test, the former's): {shown}"
+    detail = f"{pairs}; the training copy was dropped (of validation and test, the former's): {shown}"
     return (*checks, Check(what=what, outcome="handled", detail=detail))
 
 

@@ -1,0 +1,67 @@
+"""The experiment: complete when written, the same when read again, strict, and explained."""
+
+from pathlib import Path
+
+import pytest
+
+from radpath.errors import SettingsError
+from radpath.recipes.experiment import Experiment, compose_experiment, read_experiment, render_experiment
+from radpath.settings import flatten, setting_names
+
+BARE = {"data": {"images": "images"}}
+
+
+def test_a_written_experiment_is_read_as_the_same(tmp_path: Path) -> None:
+    wishes = [
+        "training.learning_rate=1e-4",
+        "split.test_cases=['a', 'b']",
+        'data.name_pattern=(?P<case>\\d+)"',
+        "question=Is it?",
+    ]
+    experiment = compose_experiment(BARE, wishes)
+    path = tmp_path / "experiment.toml"
+    path.write_text(render_experiment(experiment, reasons={}), encoding="utf-8")
+    assert read_experiment(path, []) == experiment
+    assert read_experiment(path, ["training.epochs=3"]).training.epochs == 3
+
+
+def test_a_written_experiment_holds_every_setting_with_its_meaning_and_reason() -> None:
+    text = render_experiment(compose_experiment(BARE, []), reasons={"pixels.size_px": "of the images"})
+    for key in setting_names(Experiment):
+        name = key.rsplit(".", 1)[-1]
+        assert f"\n{name} = " in text or f"\n# {name} is not set\n" in text, key
+    assert "# Chosen because of the images\nsize_px = 224\n" in text
+    assert text.startswith("# A complete radpath experiment")
+
+
+def test_every_setting_is_documented() -> None:
+    def undocumented(kind: type, prefix: str = "") -> list[str]:
+        found = []
+        for name, field in kind.model_fields.items():  # type: ignore[attr-defined] # every group is a pydantic model
+            if isinstance(field.annotation, type) and hasattr(field.annotation, "model_fields"):
+                found += undocumented(field.annotation, f"{prefix}{name}.")
+            elif not field.description:
+                found.append(f"{prefix}{name}")
+        return found
+
+    assert undocumented(Experiment) == []
+
+
+def test_values_are_plain_after_a_journey_through_toml() -> None:
+    flat = flatten(compose_experiment(BARE, []).model_dump(mode="json"))
+    assert set(flat) == set(setting_names(Experiment))
+    assert all(isinstance(value, str | int | float | bool | list | None) for value in flat.values())
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [
+        (["model.weights=none"], r"^--set: model: model.weights = 'none' starts from random weights"),
+        (["pixels.sise=native"], r"^--set: unknown setting 'pixels.sise'; did you mean 'pixels.size'\?$"),
+        (["training=3"], r"^--set: setting 'training' is 3; it must be"),
+        (["training.epochs.more=3"], r"."),
+    ],
+)
+def test_what_cannot_be_is_refused(wishes: list[str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        compose_experiment({**BARE, "training": {"epochs": 2}}, wishes)

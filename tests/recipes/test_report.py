@@ -1,0 +1,111 @@
+"""What the report is made of, read back from a run's files, and that it survives images that are gone."""
+
+import dataclasses
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from radpath.evaluation.predictions import read_predictions
+from radpath.recipes.experiment import Experiment, read_experiment
+from radpath.recipes.report import gather_content, write_run_report
+from radpath.reporting.content import ReportContent
+from radpath.run_folder import RunFolder
+from radpath.settings import setting_names
+
+
+@pytest.fixture(scope="module")
+def experiment(finished_run: Path) -> Experiment:
+    return read_experiment(finished_run / "experiment.toml", [])
+
+
+@pytest.fixture(scope="module")
+def content(finished_run: Path, experiment: Experiment) -> ReportContent:
+    return gather_content(experiment, RunFolder(finished_run))
+
+
+def test_every_found_image_is_counted_once(content: ReportContent) -> None:
+    data = content.data
+    assert data.num_found == data.num_kept + sum(exclusion.num_images for exclusion in data.exclusions)
+    assert sum(len(sizes) for sizes in data.sizes_px.values()) == data.num_kept == sum(data.kinds.values())
+    assert sum(side.num_images for side in content.split.sides) == data.num_kept
+
+
+def test_samples_are_training_images_of_their_class_and_different_cases(
+    content: ReportContent, finished_run: Path
+) -> None:
+    predictions = read_predictions(finished_run / "predictions.csv")
+    known = dict(
+        zip(
+            predictions.record_ids,
+            zip(predictions.truth, predictions.sides, predictions.cases, strict=True),
+            strict=True,
+        )
+    )
+    for name, samples in content.samples.items():
+        assert samples
+        found = [known[sample.caption.split(",")[0]] for sample in samples]
+        assert {(truth, side) for truth, side, _ in found} == {(name, "train")}
+        assert len({case for _, _, case in found}) == len(found)
+
+
+def test_mistakes_are_the_least_probable_truths_of_the_test_side(content: ReportContent, finished_run: Path) -> None:
+    predictions = read_predictions(finished_run / "predictions.csv")
+    place = {name: column for column, name in enumerate(predictions.classes)}
+    wrong = sorted(
+        (float(row[place[str(truth)]]), name)
+        for name, truth, side, row in zip(
+            predictions.record_ids, predictions.truth, predictions.sides, predictions.probabilities, strict=True
+        )
+        if side == "test" and row.argmax() != place[str(truth)]
+    )
+    assert [mistake.record_id for mistake in content.mistakes] == [name for _, name in wrong[:12]]
+
+
+def test_all_settings_and_the_plan_are_shown(content: ReportContent) -> None:
+    assert set(content.settings) == set(setting_names(Experiment))
+    assert content.settings["data.path_column"] == "not set"
+    assert content.plan
+    assert content.question == "Which class does an image show: benign, in_situ, invasive or normal?"
+
+
+@pytest.mark.parametrize(("leaks", "outcome"), [("allow", "failed"), ("exclude", "handled"), ("stop", "handled")])
+def test_leaks_are_told_as_they_were_dealt_with(
+    finished_run: Path, tmp_path: Path, experiment: Experiment, leaks: str, outcome: str
+) -> None:
+    run = Path(shutil.copytree(finished_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints")))
+    text = (run / "checks.json").read_text(encoding="utf-8")
+    (run / "checks.json").write_text(text.replace('"leaks": []', '"leaks": ["train a = test b"]'), encoding="utf-8")
+    changed = experiment.model_copy(update={"split": experiment.split.model_copy(update={"leaks": leaks})})
+    last = gather_content(changed, RunFolder(run)).split.checks[-1]
+    assert last.outcome == outcome
+    assert "train a = test b" in last.detail
+    assert last.detail.startswith(("1 pair on", "1 pair;"))
+
+
+def test_images_that_are_gone_become_grey_squares(finished_run: Path, tmp_path: Path, experiment: Experiment) -> None:
+    elsewhere = experiment.data.model_copy(update={"images": tmp_path / "gone"})
+    moved = gather_content(experiment.model_copy(update={"data": elsewhere}), RunFolder(finished_run))
+    picture = next(iter(moved.samples.values()))[0].picture
+    assert np.unique(np.asarray(Image.open(io.BytesIO(picture)))).tolist() == [128]
+
+
+def test_a_report_can_be_written_again_and_is_the_same(
+    finished_run: Path, tmp_path: Path, experiment: Experiment
+) -> None:
+    run = Path(shutil.copytree(finished_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints")))
+    before = {path: path.read_bytes() for path in (run / "report.html", run / "model_card.md")}
+    for path in before:
+        path.unlink()
+    write_run_report(experiment, RunFolder(run))
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_report_without_class_weights_says_nothing_of_them(finished_run: Path, experiment: Experiment) -> None:
+    plain = experiment.training.model_copy(update={"class_weights": "none"})
+    content = gather_content(experiment.model_copy(update={"training": plain}), RunFolder(finished_run))
+    assert content.limits == ()
+    assert dataclasses.is_dataclass(content)

@@ -1,0 +1,128 @@
+"""Steps that recipes share: from one file of a run folder to the next."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lightning_fabric import Fabric
+
+from radpath.data.batches import UNLABELLED
+from radpath.data.inputs import DataSettings
+from radpath.data.split import Split, SplitSettings
+from radpath.data.synthetic import SyntheticStudy
+from radpath.errors import DataError, SettingsError
+from radpath.recipes.experiment import Experiment, compose_experiment
+from radpath.recipes.gathering import gather_split
+from radpath.recipes.running import (
+    build_model,
+    device_name,
+    image_source,
+    prepare_store,
+    read_audit,
+    read_choices,
+    read_classes,
+    read_document,
+    read_findings,
+    record_data,
+    sources_of,
+)
+from radpath.reporting.content import Choice
+from radpath.run_folder import RunFolder
+
+Program = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def experiment(small_study: SyntheticStudy, fast: tuple[str, ...]) -> Experiment:
+    data = {
+        "images": str(small_study.images),
+        "labels": str(small_study.labels),
+        "name_pattern": small_study.name_pattern,
+    }
+    wishes = [*fast[1::2], "model.norm_statistics=batch", "pixels.size_px=32"]
+    return compose_experiment({"data": data}, wishes)
+
+
+@pytest.fixture(scope="module")
+def split(experiment: Experiment) -> Split:
+    return gather_split(experiment.data, experiment.split)
+
+
+def test_what_is_recorded_of_the_data_is_read_back(split: Split, tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run")
+    choices = [Choice(setting="split.source", value="fractions", reason="of nothing")]
+    record_data(folder, split, choices)
+    assert read_findings(folder) == split.manifest.findings
+    assert read_choices(folder) == tuple(choices)
+    assert read_classes(folder) == split.classes
+    assert read_audit(folder) == split.audit
+    assert folder.stamped("data") == {"the data": split.manifest.content_digest()}
+
+
+def test_a_damaged_document_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text("[3]", encoding="utf-8")
+    with pytest.raises(
+        DataError, match=r"plan.json is not what radpath wrote \(.*\); restore it, or run the experiment"
+    ):
+        read_document(path, lambda rows: [row["setting"] for row in rows])
+    with pytest.raises(DataError, match=r"is missing"):
+        read_document(tmp_path / "none.json", list)
+
+
+def test_sources_hold_each_sides_images_and_labels(experiment: Experiment, split: Split, tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run")
+    store = prepare_store(experiment, split.manifest, folder)
+    model = build_model(experiment, split.classes)
+    sources = sources_of(experiment, split, store, model)
+    assert {side: len(source) for side, source in sources.items()} == dict(split.audit.num_images)
+    for side, source in sources.items():
+        records = [store.record_ids[row] for row in source.rows]
+        rows = {row["record_id"]: row for row in split.manifest.kept.to_dicts()}
+        assert {rows[record]["split"] for record in records} == {side}
+        assert [split.classes[label] for label in source.labels] == [rows[record]["label"] for record in records]
+    assert (tmp_path / ".pixels").is_dir()
+
+
+def test_an_unknown_label_is_no_label(experiment: Experiment, split: Split, tmp_path: Path) -> None:
+    store = prepare_store(experiment, split.manifest, RunFolder.create(tmp_path / "run"))
+    source = image_source(experiment, store, split.manifest.kept.head(3), classes=("else",), smallest_canvas_px=32)
+    np.testing.assert_array_equal(source.labels, [UNLABELLED] * 3)
+
+
+def test_the_head_follows_the_seed_and_nothing_else(experiment: Experiment) -> None:
+    first, again = (build_model(experiment, ("a", "b")).head.weight for _ in range(2))
+    other = experiment.model_copy(update={"training": experiment.training.model_copy(update={"seed": 1})})
+    assert first.equal(again)
+    assert not first.equal(build_model(other, ("a", "b")).head.weight)
+
+
+def test_a_model_that_cannot_take_the_images_is_refused(experiment: Experiment) -> None:
+    too_small = experiment.model_copy(
+        update={"model": experiment.model.model_copy(update={"backbone": "test_vit"})},
+    )
+    with pytest.raises(SettingsError, match=r"^backbone 'test_vit' takes images of 160 px only"):
+        build_model(too_small, ("a", "b"))
+
+
+def test_the_device_is_said_in_words() -> None:
+    assert device_name(Fabric(accelerator="cpu", devices=1)).startswith("CPU, ")
+
+
+def test_frozen_weights_are_the_same_before_and_after(
+    tmp_path: Path, array_file: Path, program: Program, fast: tuple[str, ...]
+) -> None:
+    wishes = ("model.freeze=all", "pixels.size_px=32", "model.norm_statistics=frozen")
+    words = [word for wish in wishes for word in ("--set", wish)]
+    result = program("fit", array_file, *fast, *words, "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    assert json.loads((tmp_path / "run" / "weights.json").read_text(encoding="utf-8"))["frozen_checksum"]
+
+
+def test_a_manifest_is_split_as_the_settings_say(small_study: SyntheticStudy) -> None:
+    data = DataSettings(images=small_study.images, labels=small_study.labels, name_pattern=small_study.name_pattern)
+    one, other = (gather_split(data, SplitSettings(seed=seed)).manifest.content_digest() for seed in (0, 1))
+    assert one != other

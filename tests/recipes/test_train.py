@@ -1,0 +1,60 @@
+"""Running an experiment from its file: where it goes, what it needs to be continued, and what is written first."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from radpath.errors import SettingsError, StorageError
+from radpath.recipes.train import train_experiment
+from radpath.run_folder import RunFolder
+
+Program = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def begun(_experiment: object, _split: object, folder: RunFolder, **_: object) -> RunFolder:
+    """Stands for the long part of a run."""
+    return folder
+
+
+def test_a_new_run_goes_below_runs_and_never_over_another(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("radpath.recipes.train.finish", begun)
+    path = finished_run / "experiment.toml"
+    runs = [train_experiment(path, assignments=[], out=None, resume=False, command="").root for _ in range(2)]
+    assert runs == [Path("runs/images"), Path("runs/images-2")]
+    with pytest.raises(StorageError, match=r"is not empty; continue that run with --resume"):
+        train_experiment(path, assignments=[], out=runs[0], resume=False, command="")
+
+
+def test_settings_win_over_the_file_and_are_written_down(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("radpath.recipes.train.finish", begun)
+    wishes = ["training.epochs=7", "split.seed=5"]
+    path = finished_run / "experiment.toml"
+    train_experiment(path, assignments=wishes, out=tmp_path / "run", resume=False, command="")
+    text = (tmp_path / "run" / "experiment.toml").read_text(encoding="utf-8")
+    assert "\nepochs = 7\n" in text
+    assert RunFolder(tmp_path / "run").stamped("settings")["split.seed"] == "5"
+    assert (tmp_path / "run" / "splits.csv").read_bytes() != (finished_run / "splits.csv").read_bytes()
+
+
+def test_resuming_needs_a_run(tmp_path: Path, finished_run: Path) -> None:
+    path = Path(shutil.copy(finished_run / "experiment.toml", tmp_path / "experiment.toml"))
+    with pytest.raises(SettingsError, match=r"^--resume needs the run: name its own experiment.toml, or its folder"):
+        train_experiment(path, assignments=[], out=None, resume=True, command="")
+
+
+def test_a_finished_run_can_be_continued_and_stays_as_it_is(
+    finished_run: Path, tmp_path: Path, program: Program
+) -> None:
+    run = Path(shutil.copytree(finished_run, tmp_path / "run"))
+    before = {name: (run / name).read_bytes() for name in ("predictions.csv", "metrics.json", "history.csv")}
+    result = program("train", finished_run / "experiment.toml", "--out", run, "--resume")
+    assert result.returncode == 0, result.stderr
+    assert {name: (run / name).read_bytes() for name in before} == before
