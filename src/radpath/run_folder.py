@@ -27,11 +27,13 @@ class RunFolder:
         Raises:
             StorageError: there is a run already, or the folder cannot be made.
         """
-        if root.exists() and not root.is_dir():
-            raise StorageError(f"{root} is a file; choose another folder with --out")
-        if root.is_dir() and any(root.iterdir()):
-            raise StorageError(f"{root} is not empty; continue that run with --resume, or choose another with --out")
         with files.explained_storage_errors(root):
+            if root.exists() and not root.is_dir():
+                raise StorageError(f"{root} is a file; choose another folder with --out")
+            if root.is_dir() and any(root.iterdir()):
+                raise StorageError(
+                    f"{root} is not empty; continue that run with --resume, or choose another with --out"
+                )
             root.mkdir(parents=True, exist_ok=True)
         return cls(root)
 

@@ -4,6 +4,7 @@ Each group of settings is declared beside the code that reads it, as a subclass 
 documented by the string below them. ``recipes.experiment`` composes the groups. Nothing here knows any setting's name.
 """
 
+import copy
 import difflib
 import json
 import tomllib
@@ -77,7 +78,7 @@ def override(values: Mapping[str, Any], assignments: list[str]) -> dict[str, Any
     >>> override({"training": {"epochs": 20}}, ["training.epochs=5", "model.backbone=resnet18"])
     {'training': {'epochs': 5}, 'model': {'backbone': 'resnet18'}}
     """
-    changed: dict[str, Any] = json.loads(json.dumps(values))
+    changed: dict[str, Any] = copy.deepcopy(dict(values))
     for assignment in assignments:
         key, sign, text = assignment.partition("=")
         if not sign or not key.strip():
@@ -167,6 +168,7 @@ def _explain(kind: type[Settings], problem: ErrorDetails) -> str:
     if problem["type"] == "missing":
         return f"setting '{key}' is missing"
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    message = {"an object": "a table of settings"}.get(message, message)
     if problem["type"] == "value_error":
         return f"{key}: {message}" if key else message
     return f"setting '{key}' is {problem['input']!r}; it must be {message}"
