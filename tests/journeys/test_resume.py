@@ -76,16 +76,15 @@ def write_experiment(path: Path, study: SyntheticStudy, kind: str) -> Path:
     return path
 
 
-def epoch_is_written(number: int) -> Condition:
+def file_says(name: str, text: str) -> Condition:
     def condition(run: Path) -> bool:
-        history = run / "history.csv"
-        return history.is_file() and f"\n{number}," in history.read_text(encoding="utf-8")
+        return (run / name).is_file() and text in (run / name).read_text(encoding="utf-8")
 
     return condition
 
 
-def step_is_done(step: str) -> Condition:
-    return lambda run: f'"{step}"' in (run / "stamps.json").read_text(encoding="utf-8")
+def epoch_is_written(number: int) -> Condition:
+    return file_says("history.csv", f"\n{number},")
 
 
 MOMENTS: dict[str, Condition] = {
@@ -93,7 +92,7 @@ MOMENTS: dict[str, Condition] = {
     "after the head's start": epoch_is_written(0),
     "in the middle of an epoch's files": lambda run: (run / "checkpoints" / "epoch-0001.safetensors").is_file(),
     "after an epoch": epoch_is_written(2),
-    "while the sides are predicted": step_is_done("train"),
+    "while the sides are predicted": file_says("stamps.json", '"train"'),
     "while the numbers are computed": lambda run: (run / "predictions.csv").is_file(),
 }
 """In the order in which they come; what each looks for stays true from then on."""
@@ -228,6 +227,8 @@ def test_resuming_a_finished_run_changes_nothing_but_when_and_how_it_was_made(
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(finished_run, run)
+    for left in (run / ".history.csv.0a1b2c3d.part", run / "checkpoints" / ".best.safetensors.0a1b2c3d.part"):
+        left.write_text("half of what a process that was killed was writ", encoding="utf-8")
     result = program("train", run / "experiment.toml", "--resume")
     assert result.returncode == 0, result.stderr
     require_same_end(run, finished_run)
