@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radpath import files
@@ -84,6 +84,14 @@ def test_a_killed_process_leaves_the_old_file_under_the_name(tmp_path: Path) -> 
     assert path.read_text() == "old"
 
 
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    kept = ["a.txt", ".hidden", "a.part", "b/.c", "b/metrics.json"]
+    for name in [*kept, ".a.txt.01ab.part", "b/.metrics.json.ff00.part"]:
+        files.write_text(tmp_path / name, name)
+    files.remove_unfinished(tmp_path)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
+
+
 REFUSALS = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder with --out",
     errno.EDQUOT: "the disk quota is used up; free some space or choose another folder with --out",
@@ -141,6 +149,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(value=json_values)
 def test_json_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "value.json"

@@ -1,7 +1,7 @@
 """Every use of randomness has its own seed, the same on every machine."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radpath.seeding import derived_seed, generator_for
@@ -10,6 +10,7 @@ seeds = st.integers(0, 2**40)
 purposes = st.lists(st.text(max_size=8) | st.integers(), max_size=3)
 
 
+@settings(max_examples=50, deadline=None)
 @given(seed=seeds, purpose=purposes)
 def test_a_derived_seed_is_a_63_bit_number_and_stays_the_same(seed: int, purpose: list[str | int]) -> None:
     assert 0 <= derived_seed(seed, *purpose) < 2**63

@@ -130,6 +130,19 @@ def test_what_is_wrong_is_said_with_key_value_and_remedy(case: str) -> None:
     assert "\n" not in message
 
 
+class Sweep(Settings):
+    """Settings that hold a list of groups."""
+
+    plans: list[Schedule] = Field(default_factory=list)
+    """One a run."""
+
+
+def test_an_unknown_key_in_a_list_of_groups_finds_its_neighbour_too() -> None:
+    message = r"^test: unknown setting 'plans\.0\.rat'; did you mean 'plans\.0\.rate'\?$"
+    with pytest.raises(SettingsError, match=message):
+        parse_settings(Sweep, {"plans": [{"rat": 1}]}, source="test")
+
+
 def test_values_become_what_the_code_wants() -> None:
     read = parse_settings(
         Everything,

@@ -53,6 +53,7 @@ def draws(*values: float | np.ndarray) -> Any:
     return rng
 
 
+@settings(max_examples=50, deadline=None)
 @given(height=st.integers(1, 9), width=st.integers(1, 9), channels=st.sampled_from([1, 3]))
 def test_the_eight_views_are_the_flips_and_quarter_turns(height: int, width: int, channels: int) -> None:
     image = noise(height, width, channels)

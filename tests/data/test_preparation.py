@@ -200,6 +200,18 @@ def test_a_full_disk_is_said_and_nothing_is_left(images: Path, monkeypatch: pyte
     assert stores_below(images) == []
 
 
+def test_a_store_that_cannot_get_its_name_is_said_and_nothing_is_left(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(StorageError, match=r"the disk is read-only; choose another folder with --out$"):
+        prepared(images)
+    assert stores_below(images) == []
+
+
 @pytest.mark.parametrize("harm", ["gone", "cut", "another kind"])
 def test_an_image_that_can_no_longer_be_read_is_named(images: Path, harm: str) -> None:
     data = DataSettings(images=images)

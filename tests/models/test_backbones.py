@@ -94,7 +94,7 @@ def wrap(network: nn.Module) -> Backbone:
     return Backbone(network, name="made", report=report, config={"mean": (0, 0, 0), "std": (1, 1, 1)}).eval()
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sizes=st.lists(sizes_px, min_size=1, max_size=3), extra=st.tuples(st.integers(0, 2), st.integers(0, 2)))
 def test_a_prediction_of_the_bundled_backbone_does_not_depend_on_batch_mates_or_padding(
     bundled_backbone: Backbone, put_on_canvas: CanvasMaker, sizes: list[Size], extra: Size

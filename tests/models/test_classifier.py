@@ -12,7 +12,7 @@ from torch.nn import functional
 from radpath.errors import SettingsError
 from radpath.models import torchvision_compat
 from radpath.models.backbones import Backbone
-from radpath.models.classifier import Classifier, ModelSettings, build_classifier, checksum
+from radpath.models.classifier import Classifier, ModelSettings, build_classifier, changing_tensors, checksum
 from radpath.settings import parse_settings
 
 torchvision_compat.ensure_importable()
@@ -151,6 +151,13 @@ def test_what_lies_outside_the_images_changes_no_logit(bundled_backbone: Backbon
             images[place, :, height:] = 0.7
             images[place, :, :, width:] = 0.1
         torch.testing.assert_close(model(images, HEIGHTS, WIDTHS), logits, rtol=1e-5, atol=1e-6)
+
+
+def test_only_what_training_may_change_is_kept_after_each_epoch(small_settings: dict[str, Any]) -> None:
+    frozen = build_classifier(ModelSettings(**small_settings, freeze="all"), num_classes=3, seed=0)
+    assert set(changing_tensors(frozen)) == {"head.weight", "head.bias"}
+    free = build_classifier(ModelSettings(**small_settings), num_classes=3, seed=0)
+    assert set(changing_tensors(free)) == set(free.state_dict())
 
 
 def test_a_checksum_sees_weights_buffers_and_names() -> None:
