@@ -1,8 +1,5 @@
 """Steps that recipes share: from one file of a run folder to the next."""
 
-import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +28,6 @@ from radpath.recipes.running import (
 )
 from radpath.reporting.content import Choice
 from radpath.run_folder import RunFolder
-
-Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
@@ -110,16 +105,6 @@ def test_a_model_that_cannot_take_the_images_is_refused(experiment: Experiment) 
 
 def test_the_device_is_said_in_words() -> None:
     assert device_name(Fabric(accelerator="cpu", devices=1)).startswith("CPU, ")
-
-
-def test_frozen_weights_are_the_same_before_and_after(
-    tmp_path: Path, array_file: Path, program: Program, fast: tuple[str, ...]
-) -> None:
-    wishes = ("model.freeze=all", "pixels.size_px=32", "model.norm_statistics=frozen")
-    words = [word for wish in wishes for word in ("--set", wish)]
-    result = program("fit", array_file, *fast, *words, "--out", tmp_path / "run")
-    assert result.returncode == 0, result.stderr
-    assert json.loads((tmp_path / "run" / "weights.json").read_text(encoding="utf-8"))["frozen_checksum"]
 
 
 def test_a_manifest_is_split_as_the_settings_say(small_study: SyntheticStudy) -> None:

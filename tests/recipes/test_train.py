@@ -1,8 +1,6 @@
 """Running an experiment from its file: where it goes, what it needs to be continued, and what is written first."""
 
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,8 +8,6 @@ import pytest
 from radpath.errors import SettingsError, StorageError
 from radpath.recipes.train import train_experiment
 from radpath.run_folder import RunFolder
-
-Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def begun(_experiment: object, _split: object, folder: RunFolder, **_: object) -> RunFolder:
@@ -48,13 +44,3 @@ def test_resuming_needs_a_run(tmp_path: Path, finished_run: Path) -> None:
     path = Path(shutil.copy(finished_run / "experiment.toml", tmp_path / "experiment.toml"))
     with pytest.raises(SettingsError, match=r"^--resume needs the run: name its own experiment.toml, or its folder"):
         train_experiment(path, assignments=[], out=None, resume=True, command="")
-
-
-def test_a_finished_run_can_be_continued_and_stays_as_it_is(
-    finished_run: Path, tmp_path: Path, program: Program
-) -> None:
-    run = Path(shutil.copytree(finished_run, tmp_path / "run"))
-    before = {name: (run / name).read_bytes() for name in ("predictions.csv", "metrics.json", "history.csv")}
-    result = program("train", finished_run / "experiment.toml", "--out", run, "--resume")
-    assert result.returncode == 0, result.stderr
-    assert {name: (run / name).read_bytes() for name in before} == before
