@@ -34,7 +34,7 @@ def test_without_any_auc_the_loss_decides() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.builds(Epoch, epoch=st.integers(0, 99), learning_rate=numbers, train_loss=numbers,
-    validation_loss=numbers, validation_auc=st.none() | st.floats(0, 1), seconds=numbers), max_size=5))  # fmt: skip
+    validation_loss=numbers, validation_auc=st.none() | st.floats(0, 1), seconds=numbers), min_size=1, max_size=5))  # fmt: skip
 def test_what_is_written_is_read_again_to_the_last_bit(
     tmp_path_factory: pytest.TempPathFactory, history: list[Epoch]
 ) -> None:
@@ -56,3 +56,9 @@ def test_another_table_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text if text != "\x00" else f"{header}\n1,a,b,c,d,e\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"history\.csv is not a history that radpath wrote: "):
         read_history(path)
+
+
+def test_a_history_without_an_epoch_is_refused(tmp_path: Path) -> None:
+    write_history([], tmp_path / "history.csv")
+    with pytest.raises(DataError, match=r"history\.csv is not a history that radpath wrote: there is no epoch in it$"):
+        read_history(tmp_path / "history.csv")
