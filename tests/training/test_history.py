@@ -10,6 +10,15 @@ from radpath.errors import DataError
 from radpath.training.history import Epoch, best_of, read_history, write_history
 
 numbers = st.floats(0, 1e6, allow_nan=False)
+epochs = st.builds(
+    Epoch,
+    epoch=st.integers(0, 99),
+    learning_rate=numbers,
+    train_loss=numbers,
+    validation_loss=numbers,
+    validation_auc=st.none() | st.floats(0, 1),
+    seconds=numbers,
+)
 
 
 def epoch(number: int, *, auc: float | None = 0.5, loss: float = 1.0) -> Epoch:
@@ -33,8 +42,7 @@ def test_without_any_auc_the_loss_decides() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.builds(Epoch, epoch=st.integers(0, 99), learning_rate=numbers, train_loss=numbers,
-    validation_loss=numbers, validation_auc=st.none() | st.floats(0, 1), seconds=numbers), min_size=1, max_size=5))  # fmt: skip
+@given(st.lists(epochs, min_size=1, max_size=5))
 def test_what_is_written_is_read_again_to_the_last_bit(
     tmp_path_factory: pytest.TempPathFactory, history: list[Epoch]
 ) -> None:
