@@ -126,6 +126,12 @@ def test_no_canvas_exceeds_the_limit_of_memory(sizes: list[tuple[int, int]], max
         assert len(images) == 1 or images[:, 0].numel() <= max_megapixels * 1e6 + 1
 
 
+@pytest.mark.parametrize("image", [(33, 64), (64, 33), (33, 33)])
+def test_the_canvas_counts_and_not_the_images_alone(image: tuple[int, int]) -> None:
+    source = source_of([image] * 8, max_megapixels=3 * 64 * 64 / 1e6)
+    assert [len(batch) for batch in source.in_order()] == [3, 3, 2]
+
+
 @pytest.mark.parametrize("size", ["fixed", "native"])
 def test_the_padded_share_is_that_of_the_batches_of_evaluation(size: Literal["fixed", "native"]) -> None:
     source = source_of(size=size)

@@ -84,9 +84,10 @@ def follow(network: nn.Module, images: list[Tensor], canvas: Tensor) -> Tensor:
 
 
 def require_equal(one: Tensor, other: Tensor) -> None:
-    # Networks drawn at random magnify rounding; in double precision there is nothing to magnify.
-    tolerance = 1e-5 if one.dtype == torch.float32 else 1e-9
-    assert float((one - other).abs().max()) <= tolerance * float(other.abs().max())
+    """Single precision is for the bundled network, whose features are near one; others may magnify its rounding."""
+    largest = float(other.abs().max())
+    allowed = 1e-5 * max(largest, 1.0) if one.dtype == torch.float32 else 1e-9 * largest
+    assert float((one - other).abs().max()) <= allowed
 
 
 def wrap(network: nn.Module) -> Backbone:
@@ -204,7 +205,7 @@ MIXING_AND_LARGER = {
     "resnetblur50": r"a layer pads with mode='reflect'",
     "bat_resnext26ts": r"a pooling to \(8, 1\) positions depends on the canvas",
     "mobilevit_xxs": r"^padding changes its features",
-    "efficientvit_b0": r"\(a layer pads",
+    "efficientvit_b0": r"\(a layer pads|^padding changes",
     "convmixer_768_32": r"a convolution has padding='same'",
 }
 
@@ -256,12 +257,23 @@ def test_features_that_are_no_vectors_are_a_problem() -> None:
     )
 
 
-def test_a_network_that_treats_a_filled_canvas_in_another_way_is_found_out() -> None:
-    class Sharpened(nn.Module):
-        def forward(self, images: Tensor) -> Tensor:
-            return functional.avg_pool2d(images, images.shape[-1] // 32).amax((2, 3))
+@final
+class Halves(nn.Module):
+    """Two branches that halve in different ways, after some halvings; they agree where the side is even there."""
 
-    assert padding_problem(Sharpened()) is not None
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.before = nn.Sequential(*[nn.Conv2d(3, 3, 3, 2, 1) for _ in range(depth)])
+        self.convolution = nn.Conv2d(3, 3, 3, 2, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        halved = self.before(images)
+        return cast("Tensor", self.convolution(halved) + functional.max_pool2d(halved, 2)).mean((2, 3))
+
+
+@pytest.mark.parametrize("depth", range(5))
+def test_branches_that_disagree_on_odd_sides_are_found_out_at_any_depth(depth: int) -> None:
+    assert padding_problem(Halves(depth)) is not None
 
 
 def test_a_network_that_does_not_follow_padding_sees_the_canvas_as_it_is(put_on_canvas: CanvasMaker) -> None:
