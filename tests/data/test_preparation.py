@@ -58,7 +58,7 @@ def test_a_store_holds_what_preparing_each_image_gives(
     assert store.record_ids == tuple(SIZES)
     assert store.channels == (1 if channels == "grey" else 3)
     for place, name in enumerate(SIZES):
-        decoded = read_image(images, name, "", max_pixels=10**6, transparency="white")
+        decoded = read_image(images, name, "", DataSettings(images=images))
         expected = prepare_image(decoded, settings)
         assert np.array_equal(store.image(place), expected)
         assert (store.heights_px[place], store.widths_px[place]) == expected.shape[:2]

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from radpath.data import reading
+from radpath.data.inputs import DataSettings
 from radpath.data.reading import patiently, read_image
 from radpath.errors import DataError
 
@@ -34,14 +35,14 @@ def test_an_image_file_and_a_member_of_an_array_file_are_read_alike(tmp_path: Pa
     Image.fromarray(pixels).save(tmp_path / "1.png")
     np.savez(tmp_path / "cells.npz", allow_pickle=False, train_images=pixels[np.newaxis])
     for path, member in (("1.png", ""), ("cells.npz", "train_images[0]")):
-        image = read_image(tmp_path, path, member, max_pixels=20, transparency="white")
+        image = read_image(tmp_path, path, member, DataSettings(images=tmp_path, max_pixels=20))
         np.testing.assert_array_equal(image, pixels)
 
 
 def test_an_image_over_the_pixel_limit_is_refused(tmp_path: Path) -> None:
     Image.new("L", (5, 4)).save(tmp_path / "1.png")
     with pytest.raises(DataError, match=r"^over the pixel limit"):
-        read_image(tmp_path, "1.png", "", max_pixels=19, transparency="white")
+        read_image(tmp_path, "1.png", "", DataSettings(images=tmp_path, max_pixels=19))
 
 
 def test_a_failure_that_passes_is_waited_for() -> None:

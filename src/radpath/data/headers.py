@@ -6,11 +6,13 @@ content, never by name. ``pixels`` decodes; ``formats`` knows PNG, JPEG and TIFF
 
 import dataclasses
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
 from radpath.data.formats import jpeg, png, tiff, tiff_directory
 from radpath.data.formats.stored import GREY_MODES, Mode, StoredImage
+from radpath.data.inputs import DataSettings
 from radpath.errors import DataError
 
 IMAGE_SUFFIXES: Final = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
@@ -31,15 +33,35 @@ class ImageHeader:
     bit_depth: Literal[8, 16]
     mode: Mode
     format: Literal["PNG", "JPEG", "TIFF"]
+    member: str = ""
+    """Which image inside the file, where it may hold several; unique there."""
+    facts: Mapping[str, str | float] = dataclasses.field(default_factory=dict)
+    """What the header says about the acquisition: values for columns of the manifest, by name."""
+
+    def to_row(self) -> dict[str, object]:
+        """Return the columns of the manifest that a header fills."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        facts = fields.pop("facts")
+        return {**fields, **facts}
 
 
-def read_header(path: Path) -> ImageHeader:
-    """Return what the header of an image file says.
+def read_headers(path: Path, _settings: DataSettings) -> list[ImageHeader]:
+    """Return what a file says of each image that it holds, in their order.
 
     The message of an error begins with a reason that can be counted, up to the first colon, and leaves out the path.
 
     Raises:
         DataError: the file is empty, no image, cut short, or of a kind that radpath does not read.
+        OSError: the operating system cannot read the file.
+    """
+    return [read_header(path)]
+
+
+def read_header(path: Path) -> ImageHeader:
+    """Return what the header of a file that holds one PNG, JPEG or TIFF image says.
+
+    Raises:
+        DataError: as ``read_headers``.
         OSError: the operating system cannot read the file.
     """
     with path.open("rb") as stream:

@@ -17,16 +17,24 @@ from radpath.errors import DataError
 SCHEMA: Final[dict[str, pl.DataType]] = {
     "record_id": pl.String(),  # unique and stable: the path below the images folder, with the member if any
     "path": pl.String(),  # relative to the images folder, with forward slashes
-    "member": pl.String(),  # "" for an image file; "train_images[12]" inside an array file
+    "member": pl.String(),  # which image inside a file: "train_images[12]", "frame[3]"; "" where it holds one
     "case": pl.String(),  # one patient, specimen or exam; splits never divide it
     "case_assumed": pl.Boolean(),  # True where nothing names the case and the image counts as its own
     "label": pl.String(),  # null until labels are attached, and where there is none
     "split": pl.String(),  # train, validation or test; null until split, and for excluded images
     "stain": pl.String(),  # from the name pattern's group of that name, else null
+    "site": pl.String(),  # the hospital or laboratory, from a name group or a column of the labels, else null
+    "modality": pl.String(),  # DICOM's short names: CR, DX, MG, US, CT, MR, SM (a slide), ...
+    "manufacturer": pl.String(),  # of the scanner
+    "scanner": pl.String(),  # its model
+    "view": pl.String(),  # the projection: PA, AP, LATERAL, CC, MLO, ...
+    "laterality": pl.String(),  # L or R
+    "body_part": pl.String(),
+    "pixel_spacing_mm": pl.Float64(),  # between the centres of two rows, where the file says so
     "width_px": pl.Int32(),  # as displayed, that is after the EXIF orientation
     "height_px": pl.Int32(),
     "channels": pl.Int8(),  # 1 or 3, as decoded
-    "bit_depth": pl.Int8(),  # 8 or 16, as decoded
+    "bit_depth": pl.Int8(),  # 8 or 16, as decoded; 32 for floating-point numbers
     "mode": pl.String(),  # what the file holds: grey, RGB, RGBA, palette, CMYK, ...
     "format": pl.String(),  # PNG, JPEG, TIFF, NPZ
     "bytes": pl.Int64(),

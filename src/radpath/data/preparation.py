@@ -197,13 +197,7 @@ def _prepared(manifest: Manifest, data: DataSettings, settings: PixelSettings) -
 
     def one(row: dict[str, Any]) -> Pixels:
         try:
-            image = read_image(
-                manifest.images,
-                row["path"],
-                row["member"],
-                max_pixels=data.max_pixels,
-                transparency=data.transparency,
-            )
+            image = read_image(manifest.images, row["path"], row["member"], data)
         except (DataError, OSError) as error:
             raise DataError(
                 f"{manifest.images / row['path']} could be read when it was scanned, not now ({error}); restore it, "

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from radpath.data.array_file import read_member
-from radpath.data.inputs import Transparency
+from radpath.data.inputs import DataSettings
 from radpath.data.pixels import Pixels, decode
 
 Result = TypeVar("Result")
@@ -21,22 +21,21 @@ PAUSES_S: Final = (0.1, 0.5, 1.0)
 _LASTING: Final = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
-def read_image(folder: Path, path: str, member: str, *, max_pixels: int, transparency: Transparency) -> Pixels:
+def read_image(folder: Path, path: str, member: str, settings: DataSettings) -> Pixels:
     """Return a record's pixels: (height, width) for grey or (height, width, 3) for RGB, 8 or 16 bit.
 
     Args:
         folder: the images folder, ``Manifest.images``.
         path: below the folder, with forward slashes.
         member: "" for an image file; for an array file for example ``train_images[12]``.
-        max_pixels: a larger image is refused without being decoded.
-        transparency: what shows through transparent pixels.
+        settings: what is refused, and how what an image leaves open is settled.
 
     Raises:
         DataError: the image is damaged, refused, or not there.
     """
     if member:
         return read_member(folder / path, member)
-    return patiently(lambda: decode(folder / path, max_pixels=max_pixels, transparency=transparency))
+    return patiently(lambda: decode(folder / path, max_pixels=settings.max_pixels, transparency=settings.transparency))
 
 
 def patiently(read: Callable[[], Result]) -> Result:

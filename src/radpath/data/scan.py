@@ -14,7 +14,7 @@ from typing import Final
 from radpath import files
 from radpath.data.array_file import ARRAY_SUFFIX, array_rows, is_array_file
 from radpath.data.findings import counted, exclude_and_note, reason_of, shortened, unreadable
-from radpath.data.headers import IMAGE_SUFFIXES, read_header
+from radpath.data.headers import IMAGE_SUFFIXES, read_headers
 from radpath.data.inputs import DataSettings
 from radpath.data.manifest import Finding, Manifest
 from radpath.data.reading import patiently
@@ -49,7 +49,7 @@ def scan(settings: DataSettings) -> Manifest:
         manifest = Manifest.from_rows(settings.images.parent, array_rows(_required_file(settings.images)))
         return _exclude_odd_sizes(manifest, settings.max_pixels)
     listing = _list_folder(settings.images, labels=settings.labels)
-    rows, problems = _read_rows(settings.images, sorted(listing.images))
+    rows, problems = _read_rows(settings, sorted(listing.images))
     manifest = Manifest.from_rows(settings.images, rows)
     for reason in sorted(problems):
         manifest = exclude_and_note(manifest, problems[reason], reason=reason)
@@ -101,22 +101,22 @@ def _visit(folder: Path, prefix: str, around: frozenset[tuple[int, int]], listin
             listing.others.append(name)
 
 
-def _read_rows(folder: Path, names: list[str]) -> tuple[list[dict[str, object]], dict[str, dict[str, str]]]:
-    """Return one row a name, and for each reason the record ids that cannot be read with the sentence that says why."""
+def _read_rows(settings: DataSettings, names: list[str]) -> tuple[list[dict[str, object]], dict[str, dict[str, str]]]:
+    """Return a row an image, and for each reason the record ids that cannot be read with the sentence that says why."""
     rows: list[dict[str, object]] = []
     problems: dict[str, dict[str, str]] = collections.defaultdict(dict)
     for name in track(names, total=len(names), what="scanning"):
         # A name that is not UTF-8 cannot be written into a table, so the record shows its bytes as \x.. instead.
-        record_id = os.fsencode(name).decode(errors="backslashreplace")
-        row: dict[str, object] = {"record_id": record_id, "path": record_id}
+        path = os.fsencode(name).decode(errors="backslashreplace")
         try:
             _require_text(name)
-            row |= _read_facts(folder / name)
+            rows += [{**facts, "path": path} for facts in _read_facts(settings, name)]
         except DataError as error:
-            problems[reason_of(error)][record_id] = str(error)
+            rows.append({"record_id": path, "path": path})
+            problems[reason_of(error)][path] = str(error)
         except OSError as error:
-            problems[reason_of(unreadable(error))][record_id] = str(unreadable(error))
-        rows.append(row)
+            rows.append({"record_id": path, "path": path})
+            problems[reason_of(unreadable(error))][path] = str(unreadable(error))
     return rows, problems
 
 
@@ -126,14 +126,18 @@ def _require_text(name: str) -> None:
         raise DataError("the file name is not UTF-8: rename the file")
 
 
-def _read_facts(path: Path) -> dict[str, object]:
-    """Return what the header and the bytes of one file say, as columns of the manifest."""
-    header = patiently(lambda: read_header(path))
-    return {
-        **dataclasses.asdict(header),
-        "bytes": path.stat().st_size,
-        "file_digest": patiently(lambda: files.digest_file(path)),
-    }
+def _read_facts(settings: DataSettings, name: str) -> list[dict[str, object]]:
+    """Return what the header and the bytes of one file say of each image in it, as columns of the manifest."""
+    path = settings.images / name
+    headers = patiently(lambda: read_headers(path, settings))
+    digest = patiently(lambda: files.digest_file(path))
+    whole = {"bytes": path.stat().st_size, "file_digest": digest}
+    members = [{**header.to_row(), **whole, "record_id": name} for header in headers if not header.member]
+    for header in headers:
+        if header.member:
+            own = files.digest_bytes(f"{digest} {header.member}".encode())
+            members.append({**header.to_row(), **whole, "record_id": f"{name}#{header.member}", "file_digest": own})
+    return members
 
 
 def _exclude_odd_sizes(manifest: Manifest, max_pixels: int) -> Manifest:

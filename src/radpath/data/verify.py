@@ -51,9 +51,7 @@ def _decode_all(manifest: Manifest, settings: DataSettings) -> Iterator[tuple[st
     def decode(row: tuple[str, str, str]) -> tuple[str, str | DataError]:
         record_id, path, member = row
         try:
-            image = read_image(
-                manifest.images, path, member, max_pixels=settings.max_pixels, transparency=settings.transparency
-            )
+            image = read_image(manifest.images, path, member, settings)
         except DataError as error:
             return record_id, error
         except OSError as error:

@@ -113,11 +113,8 @@ class _Pictures:
     def of(self, record_id: str) -> bytes:
         """Return one thumbnail."""
         path, member = self._places.get(record_id, ("", ""))
-        data = self._experiment.data
         try:
-            image = read_image(
-                self._manifest.images, path, member, max_pixels=data.max_pixels, transparency=data.transparency
-            )
+            image = read_image(self._manifest.images, path, member, self._experiment.data)
         except (DataError, OSError):
             return thumbnail(np.full((32, 32), 128, dtype=np.uint8))
         return thumbnail(prepare_image(image, self._experiment.pixels).squeeze())
