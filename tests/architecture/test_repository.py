@@ -21,6 +21,7 @@ IMPORT_NAMES = {
     "import-linter": "importlinter",
     "lightning-fabric": "lightning_fabric",
     "pillow": "PIL",
+    "scikit-image": "skimage",
     "scikit-learn": "sklearn",
 }
 
@@ -57,6 +58,13 @@ def declared(requirements: list[str]) -> set[str]:
     return {re.split(r"[<>=!~\[; ]", requirement, maxsplit=1)[0] for requirement in requirements}
 
 
+def dependencies(*, development: bool = False) -> list[str]:
+    """Return what a plain installation needs and what each extra adds; those of ``dev`` only where they are wanted."""
+    extras = SETTINGS["project"]["optional-dependencies"]
+    optional = [one for name, extra in extras.items() for one in extra if development or name != "dev"]
+    return [one for one in [*SETTINGS["project"]["dependencies"], *optional] if not one.startswith("radpath[")]
+
+
 def import_name(package: str) -> str:
     return IMPORT_NAMES.get(package, package.replace("-", "_"))
 
@@ -84,20 +92,19 @@ def test_nothing_large_is_in_the_repository() -> None:
 
 
 def test_every_import_of_the_package_is_a_declared_dependency() -> None:
-    known = {import_name(package) for package in declared(SETTINGS["project"]["dependencies"])}
+    known = {import_name(package) for package in declared(dependencies())}
     found = {COMES_WITH.get(name, name) for name in imported(ROOT / "src")}
     assert found - known == set()
 
 
 def test_every_declared_dependency_is_imported() -> None:
-    packages = declared(SETTINGS["project"]["dependencies"]) - set(USED_WITHOUT_AN_IMPORT)
+    packages = declared(dependencies()) - set(USED_WITHOUT_AN_IMPORT)
     found = imported(ROOT / "src")
     assert {package for package in packages if import_name(package) not in found} == set()
 
 
 def test_every_import_of_tests_documentation_and_benchmarks_is_declared() -> None:
-    extras = SETTINGS["project"]["optional-dependencies"]["dev"]
-    known = {import_name(package) for package in declared([*SETTINGS["project"]["dependencies"], *extras])}
+    known = {import_name(package) for package in declared(dependencies(development=True))}
     found = {
         COMES_WITH.get(name, name) for folder in ("tests", "docs", "benchmarks") for name in imported(ROOT / folder)
     }
@@ -106,7 +113,7 @@ def test_every_import_of_tests_documentation_and_benchmarks_is_declared() -> Non
 
 def test_every_dependency_is_bounded_and_says_why() -> None:
     lines = PYPROJECT.read_text(encoding="utf-8").splitlines()
-    for requirement in SETTINGS["project"]["dependencies"]:
+    for requirement in dependencies():
         assert re.search(r"[<>=]", requirement), requirement
         line = next(line for line in lines if line.strip().startswith(f'"{requirement}"'))
         assert "#" in line, f"{requirement} gives no reason"
