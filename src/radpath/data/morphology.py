@@ -163,8 +163,8 @@ def apply_step(image: Image, step: Step) -> Image:
         lowest, highest = _range(grey)
         return _binary(grey, lowest + step.threshold * (highest - lowest))
     try:
-        import skimage.filters
-        import skimage.morphology
+        from skimage.filters import threshold_otsu
+        from skimage.morphology import closing, dilation, disk, erosion, opening
     except ImportError:
         raise MissingExtraError(
             f"step '{step.name}' needs scikit-image, which is not installed; pip install 'radpath[morphology]'"
@@ -173,10 +173,11 @@ def apply_step(image: Image, step: Step) -> Image:
         grey = luma(image)
         # In 64 bits, so that 256 steps fit even between two neighbouring numbers of 32.
         levels = grey.astype(np.float64) if grey.dtype == np.float32 else grey
-        return _binary(grey, float(skimage.filters.threshold_otsu(levels)))
-    disk = skimage.morphology.disk(step.radius_px)
+        return _binary(grey, float(threshold_otsu(levels)))
+    operation = {"erosion": erosion, "dilation": dilation, "opening": opening, "closing": closing}[step.name]
+    footprint = disk(step.radius_px)
     # A third axis of length 1 moves the disk over each channel by itself.
-    changed: Image = getattr(skimage.morphology, step.name)(image, disk if image.ndim == 2 else disk[:, :, None])
+    changed: Image = operation(image, footprint if image.ndim == 2 else footprint[:, :, None])
     return changed
 
 
