@@ -206,7 +206,7 @@ def test_settings_check_steps_when_they_are_read() -> None:
 
 
 def test_without_scikit_image_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "skimage", None)
+    monkeypatch.setitem(sys.modules, "skimage.filters", None)
     image = np.array([[0, 255]], np.uint8)
     with pytest.raises(MissingExtraError, match=r"^step 'otsu' needs scikit-image, .* pip install 'radpath\[morph"):
         apply_steps(image, ["otsu"])
