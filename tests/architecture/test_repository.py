@@ -29,6 +29,7 @@ IMPORT_NAMES = {
 COMES_WITH = {"huggingface_hub": "timm", "markupsafe": "jinja2", "pydantic_core": "pydantic"}
 
 USED_WITHOUT_AN_IMPORT = {
+    "s3fs": "fsspec imports it for s3://",
     "tensorboard": "torch.utils.tensorboard imports it",
 }
 

@@ -41,4 +41,4 @@ def test_the_written_settings_explain_the_choices(finished_run: Path) -> None:
         assert f"Chosen because {choice['reason']}" in joined
     experiment = read_experiment(finished_run / "experiment.toml", [])
     assert experiment.training.epochs == 1
-    assert experiment.data.images.is_absolute()
+    assert Path(str(experiment.data.images)).is_absolute()

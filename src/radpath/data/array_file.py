@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radpath import files
+from radpath.data.location import Location
 from radpath.data.pixels import Pixels
 from radpath.errors import DataError
 from radpath.progress import track
@@ -36,7 +37,7 @@ _CACHED_ARRAYS: Final = 3  # the images of the three sides
 _loading = threading.Lock()
 
 
-def is_array_file(path: Path) -> bool:
+def is_array_file(path: Location) -> bool:
     """Return whether the name says that ``path`` is an array file.
 
     >>> is_array_file(Path("breastmnist.npz"))

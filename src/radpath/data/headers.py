@@ -7,16 +7,20 @@ content, never by name. ``pixels`` decodes; ``formats`` knows PNG, JPEG and TIFF
 import dataclasses
 import io
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final, Literal
 
 from radpath.data.formats import jpeg, png, tiff, tiff_directory
 from radpath.data.formats.stored import GREY_MODES, Mode, StoredImage
 from radpath.data.inputs import DataSettings
+from radpath.data.location import Location
 from radpath.errors import DataError
 
 IMAGE_SUFFIXES: Final = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
 """Names of image files end so, in lower or upper case."""
+
+READER_VERSION: Final = 1
+"""Raised whenever ``read_headers`` returns something else for the same file and settings: what an earlier scan
+remembers is then read again."""
 
 _TURNED_BY_90_DEGREES: Final = 5  # EXIF's orientations from 5 on exchange width and height
 _SIGNATURE_BYTES: Final = 8
@@ -45,10 +49,14 @@ class ImageHeader:
         return {**fields, **facts}
 
 
-def read_headers(path: Path, _settings: DataSettings) -> list[ImageHeader]:
+def read_headers(path: Location, _settings: DataSettings) -> list[ImageHeader]:
     """Return what a file says of each image that it holds, in their order.
 
-    The message of an error begins with a reason that can be counted, up to the first colon, and leaves out the path.
+    What is returned depends on the file's content and on the settings alone, since ``scan`` remembers it by these. The
+    message of an error begins with a reason that can be counted, up to the first colon, and leaves out the path.
+
+    A reader that takes a stream gets ``path.open("rb")``, of which a remote file delivers the parts that are read; one
+    that needs a file of this machine gets it from ``location.local_file(path)``.
 
     Raises:
         DataError: the file is empty, no image, cut short, or of a kind that radpath does not read.
@@ -57,7 +65,7 @@ def read_headers(path: Path, _settings: DataSettings) -> list[ImageHeader]:
     return [read_header(path)]
 
 
-def read_header(path: Path) -> ImageHeader:
+def read_header(path: Location) -> ImageHeader:
     """Return what the header of a file that holds one PNG, JPEG or TIFF image says.
 
     Raises:

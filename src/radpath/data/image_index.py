@@ -10,8 +10,10 @@ import os
 import posixpath
 import unicodedata
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
+
+from radpath.data.location import Location
 
 _SEVERAL: Final = ""
 
@@ -24,11 +26,11 @@ class ImageIndex:
     only one image has it.
     """
 
-    def __init__(self, record_ids: Sequence[str], *, folder: Path, table_folder: Path) -> None:
+    def __init__(self, record_ids: Sequence[str], *, folder: Location, table_folder: Location) -> None:
         # Both spellings, since paths in a table may go through a link or around it.
-        folders = {_absolute(folder), folder.resolve()}
-        table_folders = {_absolute(table_folder), table_folder.resolve()}
-        self._ways = [(str(start), f"{end.as_posix()}/") for start, end in itertools.product(table_folders, folders)]
+        folders = {_normal(folder.absolute()), _normal(folder.resolve())}
+        table_folders = {_normal(table_folder.absolute()), _normal(table_folder.resolve())}
+        self._ways = [(start, f"{end}/") for start, end in itertools.product(table_folders, folders)]
         self._by_path = {_composed(record_id): record_id for record_id in record_ids}
         self._by_short_name: dict[str, str] = {}
         for path, record_id in self._by_path.items():
@@ -54,15 +56,16 @@ class ImageIndex:
         """Return the path below the images folder, or "" where it leads elsewhere."""
         for table_folder, folder in self._ways:
             # Plain texts, since a million rows would cost a minute with pathlib.
-            whole = posixpath.normpath(os.path.join(table_folder, path).replace(os.sep, "/"))  # noqa: PTH118 - for speed
+            joined = path if "://" in path else os.path.join(table_folder, path)  # noqa: PTH118 - for speed
+            whole = posixpath.normpath(joined.replace(os.sep, "/"))
             if whole.startswith(folder):
                 return _composed(whole[len(folder) :])
         return ""
 
 
-def _absolute(path: Path) -> Path:
-    """Return the path from the root without ``..``; links stay as they are."""
-    return Path(os.path.normpath(path.absolute()))
+def _normal(location: Location) -> str:
+    """Return the path from the root, or the address, without ``..`` and with single slashes; links stay as they are."""
+    return posixpath.normpath(str(location).replace(os.sep, "/"))
 
 
 def _composed(text: str) -> str:

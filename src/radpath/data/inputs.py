@@ -5,12 +5,20 @@ the named files exist is found out there, not here.
 """
 
 import re
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, field_validator
 
+from radpath.data.location import Location, parse_location
 from radpath.settings import Settings
+
+Place = Annotated[
+    Location,
+    PlainValidator(parse_location),
+    PlainSerializer(str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "path"}),
+]
+"""A path or an address, as settings hold it."""
 
 Transparency = Literal["white", "black", "refuse"]
 
@@ -18,9 +26,10 @@ Transparency = Literal["white", "black", "refuse"]
 class DataSettings(Settings):
     """Where the images and the labels are, and what their names mean."""
 
-    images: Path
-    """Folder of images, or one array file (.npz) in the MedMNIST layout."""
-    labels: Path | None = None
+    images: Place
+    """Folder of images, or one array file (.npz) in the MedMNIST layout; a path, or an address such as
+    s3://bucket/folder."""
+    labels: Place | None = None
     """Table (CSV or TSV, UTF-8) of labels; without it, the folders directly below the images folder are the classes."""
     path_column: str | None = None
     """Column of the table that names the image; not set: found by its name or its values; "": there is none."""

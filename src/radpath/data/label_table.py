@@ -12,10 +12,10 @@ import dataclasses
 import io
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 from radpath.data.inputs import DataSettings
+from radpath.data.location import Location
 from radpath.data.names import side_named
 from radpath.errors import DataError
 
@@ -37,7 +37,7 @@ NameLookup = Callable[[str], str | None]
 class LabelTable:
     """A table of texts without surrounding spaces."""
 
-    source: Path
+    source: Location
     columns: dict[str, list[str]]
     """For each column its texts, one a row; columns without a name are left out."""
     line_numbers: list[int]
@@ -56,7 +56,7 @@ class Columns:
     """Columns named like a split that name no side, such as numbered folds."""
 
 
-def read_label_table(path: Path) -> LabelTable:
+def read_label_table(path: Location) -> LabelTable:
     """Read a CSV file separated by commas, semicolons or tabs, in UTF-8 with or without a byte order mark.
 
     Raises:
@@ -78,7 +78,7 @@ def read_label_table(path: Path) -> LabelTable:
     return LabelTable(source=path, columns=columns, line_numbers=[line_number for line_number, _ in rows])
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Location) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -89,7 +89,7 @@ def _read_text(path: Path) -> str:
         raise DataError(f"the table of labels {path} cannot be read: {error.strerror}") from None
 
 
-def _check_shape(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
+def _check_shape(path: Location, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
         raise DataError(f"{path} has two columns '{twice[0]}'; rename one")

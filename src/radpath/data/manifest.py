@@ -12,6 +12,7 @@ from typing import Final, Literal
 import polars as pl
 
 from radpath import files
+from radpath.data.location import Location
 from radpath.errors import DataError
 
 SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -66,14 +67,14 @@ class Finding:
 class Manifest:
     """All images below one folder (or in one array file), and what is known of each."""
 
-    images: Path
+    images: Location
     """The folder that record paths are relative to."""
     table: pl.DataFrame
     """One row an image, sorted by ``record_id``; the columns of ``SCHEMA`` first, then any extra name groups."""
     findings: tuple[Finding, ...] = ()
 
     @classmethod
-    def from_rows(cls, images: Path, rows: Sequence[Mapping[str, object]]) -> "Manifest":
+    def from_rows(cls, images: Location, rows: Sequence[Mapping[str, object]]) -> "Manifest":
         """Build a manifest from rows that may leave out columns; extra columns are kept as text.
 
         Raises:
@@ -134,7 +135,7 @@ class Manifest:
             self.table.write_parquet(unfinished)
 
     @classmethod
-    def read(cls, path: Path, *, images: Path) -> "Manifest":
+    def read(cls, path: Path, *, images: Location) -> "Manifest":
         """Read a table that ``write`` wrote.
 
         Raises:

@@ -6,11 +6,11 @@ holds arrays.
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, TypeVar
 
-from radpath.data.array_file import read_member
+from radpath.data.array_file import is_array_file, read_member
 from radpath.data.inputs import DataSettings
+from radpath.data.location import Location, local_file
 from radpath.data.pixels import Pixels, decode
 
 Result = TypeVar("Result")
@@ -21,7 +21,7 @@ PAUSES_S: Final = (0.1, 0.5, 1.0)
 _LASTING: Final = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
-def read_image(folder: Path, path: str, member: str, settings: DataSettings) -> Pixels:
+def read_image(folder: Location, path: str, member: str, settings: DataSettings) -> Pixels:
     """Return a record's pixels: (height, width) for grey or (height, width, 3) for RGB, 8 or 16 bit.
 
     Args:
@@ -33,9 +33,14 @@ def read_image(folder: Path, path: str, member: str, settings: DataSettings) -> 
     Raises:
         DataError: the image is damaged, refused, or not there.
     """
-    if member:
-        return read_member(folder / path, member)
-    return patiently(lambda: decode(folder / path, max_pixels=settings.max_pixels, transparency=settings.transparency))
+    return patiently(lambda: _read_once(folder / path, member, settings))
+
+
+def _read_once(location: Location, member: str, settings: DataSettings) -> Pixels:
+    with local_file(location) as file:
+        if is_array_file(file):
+            return read_member(file, member)
+        return decode(file, max_pixels=settings.max_pixels, transparency=settings.transparency)
 
 
 def patiently(read: Callable[[], Result]) -> Result:

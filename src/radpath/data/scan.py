@@ -45,10 +45,11 @@ def scan(settings: DataSettings) -> Manifest:
     Raises:
         DataError: the folder is missing or unreadable, or holds no images.
     """
-    if is_array_file(settings.images):
-        manifest = Manifest.from_rows(settings.images.parent, array_rows(_required_file(settings.images)))
+    folder = Path(str(settings.images))
+    if is_array_file(folder):
+        manifest = Manifest.from_rows(folder.parent, array_rows(_required_file(folder)))
         return _exclude_odd_sizes(manifest, settings.max_pixels)
-    listing = _list_folder(settings.images, labels=settings.labels)
+    listing = _list_folder(folder, labels=Path(str(settings.labels)) if settings.labels else None)
     rows, problems = _read_rows(settings, sorted(listing.images))
     manifest = Manifest.from_rows(settings.images, rows)
     for reason in sorted(problems):
@@ -128,7 +129,7 @@ def _require_text(name: str) -> None:
 
 def _read_facts(settings: DataSettings, name: str) -> list[dict[str, object]]:
     """Return what the header and the bytes of one file say of each image in it, as columns of the manifest."""
-    path = settings.images / name
+    path = Path(str(settings.images)) / name
     headers = patiently(lambda: read_headers(path, settings))
     digest = patiently(lambda: files.digest_file(path))
     whole = {"bytes": path.stat().st_size, "file_digest": digest}

@@ -1,6 +1,5 @@
 """From what people have to a manifest in which every image is verified, labelled and has a side."""
 
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -8,6 +7,7 @@ import polars as pl
 from radpath.data.array_file import is_array_file
 from radpath.data.inputs import DataSettings
 from radpath.data.labels import attach_labels
+from radpath.data.location import Location
 from radpath.data.manifest import Manifest
 from radpath.data.names import assume_cases
 from radpath.data.scan import scan
@@ -21,7 +21,11 @@ def gather(data: DataSettings) -> Manifest:
     Raises:
         DataError: the images or the labels are missing, unreadable, or do not fit together.
     """
-    return verify(attach_labels(scan(data), data), data)
+    return _with_labels(scan(data), data)
+
+
+def _with_labels(manifest: Manifest, data: DataSettings) -> Manifest:
+    return verify(attach_labels(manifest, data), data)
 
 
 def gather_what_there_is(data: DataSettings) -> Manifest:
@@ -30,13 +34,10 @@ def gather_what_there_is(data: DataSettings) -> Manifest:
     Raises:
         DataError: as ``gather``.
     """
-    return gather(data) if _may_have_labels(data) else gather_unlabelled(data)
-
-
-def _may_have_labels(data: DataSettings) -> bool:
-    if data.labels is not None or data.name_pattern is not None or is_array_file(data.images):
-        return True
-    return not data.images.is_dir() or any(entry.is_dir() for entry in data.images.iterdir())
+    manifest = scan(data)
+    told = data.labels is not None or data.name_pattern is not None or is_array_file(data.images)
+    has_folders = bool(manifest.table["path"].str.contains("/", literal=True).any())
+    return _with_labels(manifest, data) if told or has_folders else _without_labels(manifest, data)
 
 
 def gather_unlabelled(data: DataSettings) -> Manifest:
@@ -45,7 +46,11 @@ def gather_unlabelled(data: DataSettings) -> Manifest:
     Raises:
         DataError: the images are missing or unreadable.
     """
-    manifest = verify(assume_cases(scan(data)), data)
+    return _without_labels(scan(data), data)
+
+
+def _without_labels(manifest: Manifest, data: DataSettings) -> Manifest:
+    manifest = verify(assume_cases(manifest), data)
     unknown = pl.lit(None, dtype=pl.String)
     return manifest.replace(manifest.table.with_columns(label=unknown, split=unknown))
 
@@ -60,15 +65,16 @@ def gather_split(data: DataSettings, split: SplitSettings) -> Split:
     return split_by_case(gather(data), split)
 
 
-def data_values(images: Path, labels: Path | None) -> dict[str, Any]:
+def data_values(images: Location, labels: Location | None) -> dict[str, Any]:
     """Return the ``[data]`` table that the arguments of a command stand for, with absolute paths."""
     values = {"images": str(images.absolute())}
     return values if labels is None else {**values, "labels": str(labels.absolute())}
 
 
-def run_name(images: Path) -> str:
+def run_name(images: Location) -> str:
     """Return the name that a run on these images gets unless another is given.
 
+    >>> from pathlib import Path
     >>> run_name(Path("data/breastmnist.npz"))
     'breastmnist'
     """

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +12,7 @@ from radpath.data.array_file import is_array_file
 from radpath.data.findings import counted
 from radpath.data.inputs import DataSettings
 from radpath.data.leaks import Audit
+from radpath.data.location import Location
 from radpath.data.manifest import Manifest
 from radpath.data.preparation import prepare_image
 from radpath.data.reading import read_image
@@ -141,7 +141,7 @@ def _data(data: DataSettings, manifest: Manifest, folder: RunFolder) -> DataSumm
     )
 
 
-def _label_source(images: Path) -> str:
+def _label_source(images: Location) -> str:
     return "the array file" if is_array_file(images) else "folder names"
 
 
