@@ -76,18 +76,21 @@ def settings() -> Iterator[str]:
         "`--set KEY=VALUE` changes one setting. An unknown key, a wrong type or an impossible combination is an error "
         "that names the key and the nearest match.\n"
     )
-    groups: dict[str, Mapping[str, Any]] = {}
-    for name, field in schema["properties"].items():
-        reference = field.get("$ref")
-        if reference is None:
-            yield _setting(name, field, required=name in schema.get("required", []))
+    yield from _table(schema, schema["$defs"], prefix="")
+
+
+def _table(group: Mapping[str, Any], groups: Mapping[str, Any], *, prefix: str) -> Iterator[str]:
+    """Yield the settings of one table, then a section for each table inside it."""
+    inner: dict[str, Mapping[str, Any]] = {}
+    for name, field in group["properties"].items():
+        if "$ref" in field:
+            inner[f"{prefix}{name}"] = groups[field["$ref"].rsplit("/", 1)[-1]]
         else:
-            groups[name] = schema["$defs"][reference.rsplit("/", 1)[-1]]
-    for name, group in groups.items():
+            yield _setting(f"{prefix}{name}", field, required=name in group.get("required", []))
+    for name, table in inner.items():
         yield f"## \\[{name}]\n"
-        yield f"{_plain(group.get('description'))}\n"
-        for key, field in group["properties"].items():
-            yield _setting(f"{name}.{key}", field, required=key in group.get("required", []))
+        yield f"{_plain(table.get('description'))}\n"
+        yield from _table(table, groups, prefix=f"{name}.")
 
 
 def _setting(key: str, field: Mapping[str, Any], *, required: bool) -> str:

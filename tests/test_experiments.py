@@ -25,7 +25,7 @@ def test_an_experiment_states_every_setting(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for key in setting_names(Experiment):
         *tables, name = key.split(".")
-        section = text.split(f"[{tables[0]}]")[1].split("\n[")[0] if tables else text
+        section = text.split(f"[{'.'.join(tables)}]")[1].split("\n[")[0] if tables else text
         assert re.search(rf"^({name} = .+|# {name} is not set)$", section, flags=re.MULTILINE), key
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from radpath.data.augmentation import NUM_VIEWS, AugmentationSettings
+from radpath.data.augmentation.settings import AugmentationSettings
+from radpath.data.augmentation.views import NUM_VIEWS
 from radpath.data.batches import ImageSource
 from radpath.models.classifier import Classifier
 from radpath.training.learners import FeatureLearner, ImageLearner, build_learner

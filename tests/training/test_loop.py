@@ -14,7 +14,7 @@ from lightning_fabric.plugins import MixedPrecision
 from sklearn.metrics import log_loss, roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from radpath.data.augmentation import AugmentationSettings
+from radpath.data.augmentation.settings import AugmentationSettings
 from radpath.data.batches import ImageSource
 from radpath.errors import SettingsError, TrainingError
 from radpath.models.classifier import Classifier

@@ -7,7 +7,8 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from radpath.data.augmentation import NUM_VIEWS, Flips, view_of
+from radpath.data.augmentation.settings import Flips
+from radpath.data.augmentation.views import NUM_VIEWS, view_of
 from radpath.data.batches import ImageSource
 from radpath.models.classifier import Classifier, checksum
 from radpath.training.device import DeviceSettings, connect

@@ -14,7 +14,10 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from radpath.data.augmentation import AugmentationSettings, augment, draw_view, view_of
+from radpath.data.augmentation.apply import augment
+from radpath.data.augmentation.draws import draw_changes
+from radpath.data.augmentation.settings import AugmentationSettings
+from radpath.data.augmentation.views import view_of
 from radpath.data.buckets import size_buckets
 from radpath.data.preparation import PixelSettings, PixelStore
 from radpath.seeding import generator_for
@@ -104,28 +107,60 @@ class ImageSource:
 
     def assemble(self, positions: Int[np.ndarray, " batch"], *, view: int = 0) -> Batch:
         """Return the images at ``positions`` as they are, or all in the same flipped view."""
-        return self._on_canvas([view_of(self.store.image(int(self.rows[p])), view) for p in positions], positions)
+        # Channels last in memory, as the images are and as convolutions like it.
+        views = np.full(len(positions), view)
+        return self._on_canvas(positions, views, device=torch.device("cpu"), layout=torch.channels_last)
 
     def assemble_augmented(
-        self, positions: Int[np.ndarray, " batch"], settings: AugmentationSettings, *, seed: int, epoch: int
+        self,
+        positions: Int[np.ndarray, " batch"],
+        settings: AugmentationSettings,
+        *,
+        seed: int,
+        epoch: int,
+        device: torch.device | None = None,
     ) -> Batch:
-        """Return the images at ``positions`` changed at random; what is drawn depends on seed, epoch and image only."""
-        images = [
-            augment(self.store.image(int(self.rows[p])), settings, rng=augmentation_rng(seed, epoch, int(p)))
-            for p in positions
-        ]
-        return self._on_canvas(images, positions)
+        """Return the images at ``positions`` changed at random; what is drawn depends on seed, epoch and image only.
 
-    def _on_canvas(self, images: list[np.ndarray], positions: Int[np.ndarray, " batch"]) -> Batch:
+        Args:
+            positions: which images.
+            settings: which changes, and how strong.
+            seed: of the run.
+            epoch: of the training.
+            device: where the images are changed and stay; None for the CPU. Only their bytes travel there.
+        """
+        changes = draw_changes(positions, settings, seed=seed, epoch=epoch)
+        device = device or torch.device("cpu")
+        # Resampling reads one channel after another.
+        batch = self._on_canvas(positions, changes.views, device=device, layout=torch.contiguous_format)
+        changed = augment(batch.images, batch.heights_px, batch.widths_px, changes)
+        return dataclasses.replace(batch, images=changed.contiguous(memory_format=torch.channels_last))
+
+    def _on_canvas(
+        self,
+        positions: Int[np.ndarray, " batch"],
+        views: Int[np.ndarray, " batch"],
+        *,
+        device: torch.device,
+        layout: torch.memory_format,
+    ) -> Batch:
+        images = [
+            view_of(self.store.image(int(self.rows[position])), int(view))
+            for position, view in zip(positions, views, strict=True)
+        ]
         heights = np.array([image.shape[0] for image in images])
         widths = np.array([image.shape[1] for image in images])
         height, width = self._canvas(int(heights.max()), int(widths.max()))
-        # Channels last in memory, as the images are and as convolutions like it.
         canvas = np.zeros((len(images), height, width, self.store.channels), dtype=np.uint8)
         for place, image in enumerate(images):
             canvas[place, : image.shape[0], : image.shape[1]] = image
         return Batch(
-            images=torch.from_numpy(canvas).permute(0, 3, 1, 2).float().div_(255),
+            images=torch.from_numpy(canvas)
+            .to(device)
+            .permute(0, 3, 1, 2)
+            .contiguous(memory_format=layout)
+            .float()
+            .div_(255),
             heights_px=torch.from_numpy(heights),
             widths_px=torch.from_numpy(widths),
             labels=torch.from_numpy(self.labels[positions]),
@@ -152,15 +187,3 @@ class ImageSource:
             for batch in self.in_order()
         ]
         return 1 - filled / sum(canvases) if canvases else 0.0
-
-
-def augmentation_rng(seed: int, epoch: int, position: int) -> np.random.Generator:
-    """Return the generator of one image's changes in one epoch."""
-    return generator_for(seed, "augment", epoch, position)
-
-
-def drawn_views(
-    positions: Int[np.ndarray, " batch"], settings: AugmentationSettings, *, seed: int, epoch: int
-) -> Int[np.ndarray, " batch"]:
-    """Return which view ``assemble_augmented`` would draw for each image, without making it."""
-    return np.array([draw_view(settings.flips, augmentation_rng(seed, epoch, int(p))) for p in positions])

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from radpath.data.augmentation import AugmentationSettings
+from radpath.data.augmentation.settings import AugmentationSettings
 from radpath.data.batches import BatchSettings
 from radpath.data.inputs import DataSettings
 from radpath.data.preparation import PixelSettings

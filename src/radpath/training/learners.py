@@ -13,8 +13,10 @@ from jaxtyping import Float, Int
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from radpath.data.augmentation import NUM_VIEWS, AugmentationSettings
-from radpath.data.batches import ImageSource, drawn_views
+from radpath.data.augmentation.draws import draw_views
+from radpath.data.augmentation.settings import AugmentationSettings
+from radpath.data.augmentation.views import NUM_VIEWS
+from radpath.data.batches import ImageSource
 from radpath.models.classifier import Classifier
 from radpath.training.prediction import features_of_views
 
@@ -67,9 +69,11 @@ class ImageLearner:
 
     def logits(self, trained: nn.Module, positions: Int[np.ndarray, " batch"], *, epoch: int) -> Tensor:
         """Augment, pad and run the network."""
-        batch = self._source.assemble_augmented(positions, self._augmentation, seed=self._seed, epoch=epoch)
         device = next(trained.parameters()).device
-        logits: Tensor = trained(batch.images.to(device), batch.heights_px, batch.widths_px)
+        batch = self._source.assemble_augmented(
+            positions, self._augmentation, seed=self._seed, epoch=epoch, device=device
+        )
+        logits: Tensor = trained(batch.images, batch.heights_px, batch.widths_px)
         return logits
 
 
@@ -103,7 +107,7 @@ class FeatureLearner:
 
     def logits(self, trained: nn.Module, positions: Int[np.ndarray, " batch"], *, epoch: int) -> Tensor:
         """Look up the features of the drawn views and run the head."""
-        views = drawn_views(positions, self._augmentation, seed=self._seed, epoch=epoch)
+        views = draw_views(positions, self._augmentation, seed=self._seed, epoch=epoch)
         chosen = self._stacked[torch.from_numpy(views), torch.from_numpy(positions)]
         logits: Tensor = trained(chosen.to(next(trained.parameters()).device))
         return logits

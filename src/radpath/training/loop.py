@@ -18,7 +18,8 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 
-from radpath.data.augmentation import NUM_VIEWS, AugmentationSettings
+from radpath.data.augmentation.settings import AugmentationSettings
+from radpath.data.augmentation.views import NUM_VIEWS
 from radpath.data.batches import ImageSource
 from radpath.errors import TrainingError
 from radpath.evaluation.ranking import macro_roc_auc

@@ -12,7 +12,8 @@ from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from radpath.data.augmentation import NUM_VIEWS, Flips
+from radpath.data.augmentation.settings import Flips
+from radpath.data.augmentation.views import NUM_VIEWS
 from radpath.data.batches import Batch, ImageSource
 from radpath.models.classifier import Classifier
 from radpath.progress import track
