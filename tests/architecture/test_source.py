@@ -25,6 +25,7 @@ TESTED_ELSEWHERE = {
     "data/manifest.py": "a noun that every test of data builds and reads",
     "data/formats/__init__.py": "keeps two loggers of other libraries off the screen, nothing else",
     "data/formats/stored.py": "a noun of the formats, tested with each",
+    "data/formats/tiff_page.py": "the first half of one reader, tested in tests/data/formats/test_tiff.py",
     "data/synthetic/": "private steps of one drawing, tested by what it draws in tests/data/test_synthetic.py",
     "errors.py": "classes; tests/test_docs.py checks that each is documented",
     "progress.py": "needs a terminal; silent elsewhere",

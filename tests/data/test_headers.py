@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from radpath.data.headers import IMAGE_SUFFIXES, ImageHeader, read_header, read_stored
+from radpath.data.headers import IMAGE_SUFFIXES, ImageHeader, read_header, read_headers, read_stored
+from radpath.data.inputs import DataSettings
 from radpath.errors import DataError
 
 PILLOW_MODES = {
@@ -124,10 +125,13 @@ def test_an_animated_png_is_refused(tmp_path: Path) -> None:
         read_header(path)
 
 
-def test_a_tiff_of_several_pages_is_refused(tmp_path: Path) -> None:
+def test_a_tiff_of_several_pages_has_several_headers(tmp_path: Path) -> None:
     path = tmp_path / "pages.tif"
-    Image.new("L", (4, 4)).save(path, save_all=True, append_images=[Image.new("L", (4, 4), 9)])
-    with pytest.raises(DataError, match=r"^unsupported: a TIFF of more than one page; save the page"):
+    Image.new("L", (4, 4)).save(path, save_all=True, append_images=[Image.new("RGB", (3, 5), 9)])
+    headers = read_headers(path, DataSettings(images=tmp_path))
+    found = [(header.member, header.width_px, header.height_px, header.channels) for header in headers]
+    assert found == [("page[0]", 4, 4, 1), ("page[1]", 3, 5, 3)]
+    with pytest.raises(DataError, match=r"^unsupported: a TIFF of 2 images; name the one that is meant, as page\[0\]$"):
         read_header(path)
 
 

@@ -9,7 +9,7 @@ import io
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from radpath.data.formats import jpeg, png, tiff, tiff_directory
+from radpath.data.formats import jpeg, png, tiff
 from radpath.data.formats.stored import GREY_MODES, Mode, StoredImage
 from radpath.data.inputs import DataSettings
 from radpath.data.location import Location
@@ -34,7 +34,7 @@ class ImageHeader:
     """As displayed, that is after the EXIF orientation."""
     height_px: int
     channels: Literal[1, 3]
-    bit_depth: Literal[8, 16]
+    bit_depth: Literal[8, 16, 32]
     mode: Mode
     format: Literal["PNG", "JPEG", "TIFF"]
     member: str = ""
@@ -49,7 +49,7 @@ class ImageHeader:
         return {**fields, **facts}
 
 
-def read_headers(path: Location, _settings: DataSettings) -> list[ImageHeader]:
+def read_headers(path: Location, settings: DataSettings) -> list[ImageHeader]:
     """Return what a file says of each image that it holds, in their order.
 
     What is returned depends on the file's content and on the settings alone, since ``scan`` remembers it by these. The
@@ -62,7 +62,11 @@ def read_headers(path: Location, _settings: DataSettings) -> list[ImageHeader]:
         DataError: the file is empty, no image, cut short, or of a kind that radpath does not read.
         OSError: the operating system cannot read the file.
     """
-    return [read_header(path)]
+    with path.open("rb") as stream:
+        if tiff.is_tiff(stream):
+            pages = tiff.read_tiff(stream, settings.tiff.pages)
+            return [dataclasses.replace(header_of(stored), member=member) for member, stored in pages]
+        return [header_of(read_stored(stream))]
 
 
 def read_header(path: Location) -> ImageHeader:
@@ -92,8 +96,8 @@ def read_stored(stream: io.BufferedIOBase) -> StoredImage:
         return png.read_png(stream)
     if start.startswith(jpeg.SIGNATURE):
         return jpeg.read_jpeg(stream)
-    if start.startswith(tiff_directory.SIGNATURES):
-        return tiff.read_tiff(stream)
+    if tiff.is_tiff(stream):
+        return tiff.find_image(stream).stored()
     if not start:
         raise DataError("empty file: it has no bytes")
     raise DataError("not an image: the content is neither PNG nor JPEG nor TIFF")

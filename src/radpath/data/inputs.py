@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, field_validator
 
+from radpath.data.formats.tiff import TiffSettings
 from radpath.data.location import Location, parse_location
 from radpath.settings import Settings
 
@@ -46,6 +47,8 @@ class DataSettings(Settings):
     """Larger images (width times height) are excluded without being decoded."""
     transparency: Transparency = "white"
     """What shows through transparent pixels: white, black, or refuse such images."""
+    tiff: TiffSettings = TiffSettings()
+    """TIFF files."""
 
     @field_validator("name_pattern")
     @classmethod

@@ -1,22 +1,22 @@
 """An image file becomes the right pixels, or an error with one short reason; nothing in between.
 
-In: the path of a file. Out: an array of 8 or 16 bits, grey or RGB, as a viewer would show it. ``formats`` decodes;
-here transparency, inks and orientation are resolved. Several threads may decode at the same time.
+In: the path of a file. Out: an array of 8 or 16 bits or of float32, grey or RGB, as a viewer would show it. ``formats``
+decodes; here transparency, inks and orientation are resolved. Several threads may decode at the same time.
 """
 
-from collections.abc import Callable
+import io
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
+from jaxtyping import Float32, UInt8, UInt16
 
 from radpath import files
-from radpath.data.formats.jpeg import decode_jpeg
+from radpath.data.formats import tiff
+from radpath.data.formats.jpeg import Reduction, decode_jpeg
 from radpath.data.formats.png import decode_png
-from radpath.data.formats.stored import Mode, Samples, damaged
-from radpath.data.formats.tiff import decode_tiff
-from radpath.data.headers import ImageHeader, header_of, read_stored
+from radpath.data.formats.stored import Mode, Samples, StoredImage, damaged
+from radpath.data.headers import header_of, read_stored
 from radpath.errors import DataError
 
 Pixels = (
@@ -24,18 +24,29 @@ Pixels = (
     | UInt16[np.ndarray, "_height _width"]
     | UInt8[np.ndarray, "_height _width 3"]
     | UInt16[np.ndarray, "_height _width 3"]
+    | Float32[np.ndarray, "_height _width"]
+    | Float32[np.ndarray, "_height _width 3"]
 )
-"""Grey or RGB; an image is never (height, width, 1)."""
+"""Grey or RGB, finite; an image is never (height, width, 1)."""
 
-_DECODERS: Final[dict[str, Callable[[bytes], Samples]]] = {"PNG": decode_png, "JPEG": decode_jpeg, "TIFF": decode_tiff}
+REDUCE_ABOVE: Final = 2
+"""A JPEG may be decoded at a fraction of its size that is still at least so many times the size that is needed."""
 
 _LEVELS_OF_16_BITS_PER_LEVEL_OF_8: Final = 257  # 65535 / 255
 
 
-def decode(path: Path, *, max_pixels: int, transparency: Literal["white", "black", "refuse"]) -> Pixels:
+def decode(
+    path: Path,
+    member: str = "",
+    *,
+    max_pixels: int,
+    transparency: Literal["white", "black", "refuse"],
+    longest_side_px: int | None = None,
+) -> Pixels:
     """Return the pixels of an image file.
 
-    - Grey of 1, 2 or 4 bits is spread over 0..255; 8 and 16 bits keep their depth; palettes become RGB.
+    - Grey of 1, 2 or 4 bits is spread over 0..255, and 10, 12 or 14 bits over 0..65535; 8 and 16 bits keep their depth;
+      signed, 32-bit and floating-point numbers become float32; palettes become RGB.
     - Transparent pixels show the background through, rounded to the nearest level; opacity that is full everywhere is
       dropped, whatever ``transparency`` says.
     - CMYK becomes R = (1 - C) (1 - K) and so on, without colour profiles; embedded profiles of other images are not
@@ -47,8 +58,12 @@ def decode(path: Path, *, max_pixels: int, transparency: Literal["white", "black
 
     Args:
         path: a PNG, JPEG or TIFF file, whatever its name.
+        member: which image of a TIFF that holds several, for example "page[2]".
         max_pixels: an image of more (width times height) is refused from its header, before any memory is given to it.
         transparency: the background of transparent pixels, or "refuse" for an error where there is one.
+        longest_side_px: the size to which the caller is going to scale the image down, if that is known: a JPEG may
+            then be returned at 1/2, 1/4 or 1/8 of its size, as long as that is ``REDUCE_ABOVE`` times larger; see
+            ``reduction_of``.
 
     Raises:
         DataError: the file is no image, truncated or damaged, too large, of a kind that is not read, or transparent
@@ -56,17 +71,43 @@ def decode(path: Path, *, max_pixels: int, transparency: Literal["white", "black
         OSError: the operating system cannot read the file.
     """
     with path.open("rb") as stream:
-        stored = read_stored(stream)
+        page = tiff.find_image(stream, member) if tiff.is_tiff(stream) else None
+        stored = page.stored() if page else read_stored(stream)
         if stored.width_px * stored.height_px > max_pixels:
             raise DataError(
                 f"over the pixel limit: {stored.width_px} x {stored.height_px} px are more than {max_pixels}"
             )
-        stream.seek(0)
-        content = stream.read()
-    samples = _DECODERS[stored.format](content)
+        reduction = reduction_of(stored, longest_side_px)
+        samples = page.decode() if page else _decode_whole(stream, stored, reduction)
     image = _oriented(_to_colours(samples, stored.mode, transparency), stored.orientation)
-    _require_agreement(image, header_of(stored))
+    _require_agreement(image, stored, reduction)
     return image
+
+
+def reduction_of(stored: StoredImage, longest_side_px: int | None) -> Reduction:
+    """Return by how much a JPEG is reduced while it is decoded, if it is going to be scaled to ``longest_side_px``.
+
+    Only a divisor of both sides is taken: libjpeg makes the last pixel of a row from a block that the picture fills in
+    part, so that the picture would be stretched by up to a pixel.
+
+    >>> photo = StoredImage(width_px=4032, height_px=3024, mode="RGB", bit_depth=8, format="JPEG")
+    >>> [reduction_of(photo, side) for side in (None, 2048, 1008, 504, 224)]
+    [1, 1, 2, 4, 8]
+    """
+    if stored.format != "JPEG" or longest_side_px is None:
+        return 1
+    sides = stored.width_px, stored.height_px
+    for reduction in (8, 4, 2):
+        is_large_enough = max(sides) >= reduction * REDUCE_ABOVE * longest_side_px
+        if is_large_enough and not any(side % reduction for side in sides):
+            return reduction
+    return 1
+
+
+def _decode_whole(stream: io.BufferedIOBase, stored: StoredImage, reduction: Reduction) -> Samples:
+    stream.seek(0)
+    content = stream.read()
+    return decode_jpeg(content, reduction=reduction) if stored.format == "JPEG" else decode_png(content)
 
 
 def pixel_digest(image: np.ndarray) -> str:
@@ -85,7 +126,9 @@ def pixel_digest(image: np.ndarray) -> str:
 
 
 def to_uint8(
-    image: UInt8[np.ndarray, "*shape"] | UInt16[np.ndarray, "*shape"], *, intensity: Literal["full", "minmax"]
+    image: UInt8[np.ndarray, "*shape"] | UInt16[np.ndarray, "*shape"] | Float32[np.ndarray, "*shape"],
+    *,
+    intensity: Literal["full", "minmax"],
 ) -> UInt8[np.ndarray, "*shape"]:
     """Return an image in 8 bits.
 
@@ -93,10 +136,13 @@ def to_uint8(
     calcification or an implant is a handful of pixels, fewer than any percentile that would be cut.
 
     Args:
-        image: 8 or 16 bits, of any shape.
+        image: 8 or 16 bits, or finite float32, of any shape.
         intensity: "full" maps all values that the bit depth can hold to 0..255, so that brightness can be compared
             between images; "minmax" maps the image's own minimum and maximum (over all channels, so that hues stay) to
             0 and 255. An image of one value has no contrast to spread, and becomes 0.
+
+    Raises:
+        DataError: the full range is wanted of floating-point numbers, which have none.
 
     >>> to_uint8(np.array([[0, 300, 65535]], np.uint16), intensity="full").tolist()
     [[0, 1, 255]]
@@ -106,13 +152,20 @@ def to_uint8(
     if intensity == "full":
         if image.dtype == np.uint8:
             return image
+        if image.dtype == np.float32:
+            raise DataError("no full range: floating-point pixels have none; choose another intensity, such as minmax")
         half = _LEVELS_OF_16_BITS_PER_LEVEL_OF_8 // 2
         return ((image.astype(np.uint32) + half) // _LEVELS_OF_16_BITS_PER_LEVEL_OF_8).astype(np.uint8)
-    lowest, highest = int(image.min()), int(image.max())
+    lowest, highest = image.min().item(), image.max().item()
     if lowest == highest:
         return np.zeros_like(image, np.uint8)
     spread = highest - lowest
-    return (((image.astype(np.uint32) - lowest) * 255 + spread // 2) // spread).astype(np.uint8)
+    if image.dtype == np.float32:
+        levels = np.floor((image.astype(np.float64) - lowest) * (255 / spread) + 0.5)
+    else:
+        levels = ((image.astype(np.uint32) - lowest) * 255 + spread // 2) // spread
+    eight_bits: UInt8[np.ndarray, "*shape"] = levels.astype(np.uint8)
+    return eight_bits
 
 
 def _to_colours(samples: Samples, mode: Mode, transparency: Literal["white", "black", "refuse"]) -> Pixels:
@@ -166,8 +219,11 @@ def _oriented(image: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(image)
 
 
-def _require_agreement(image: Pixels, header: ImageHeader) -> None:
+def _require_agreement(image: Pixels, stored: StoredImage, reduction: Reduction) -> None:
     """Refuse pixels that are not what the header promised, which is what the manifest and the buckets go by."""
-    shape = (header.height_px, header.width_px) + (() if header.channels == 1 else (header.channels,))
-    if image.shape != shape or image.dtype.itemsize * 8 != header.bit_depth:
-        raise damaged(f"the pixels are {image.dtype} of shape {image.shape}, the header promised {shape}")
+    header = header_of(stored)
+    channels = () if header.channels == 1 else (header.channels,)
+    whole = (header.height_px, header.width_px, *channels)
+    reduced = (header.height_px // reduction, header.width_px // reduction, *channels)
+    if image.shape not in (whole, reduced) or image.dtype.itemsize * 8 != header.bit_depth:
+        raise damaged(f"the pixels are {image.dtype} of shape {image.shape}, the header promised {whole}")

@@ -1,6 +1,9 @@
 import contextlib
 import io
+import itertools
+import re
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from radpath.data.formats.tiff import decode_tiff, read_tiff
-from radpath.data.headers import read_header
+from radpath.data.formats.tiff import Pages, TiffSettings, find_image, read_tiff
+from radpath.data.headers import read_header, read_headers
+from radpath.data.inputs import DataSettings
 from radpath.data.pixels import decode
 from radpath.errors import DataError
 
@@ -186,27 +190,34 @@ def test_a_fourth_sample_is_what_its_tag_says(tmp_path: Path, extra: str, mode: 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (encoded(GREY.astype(np.float32)), "a TIFF of floating-point samples; export it with 8 or 16 bits"),
-        (encoded(GREY.astype(np.int16)), "a TIFF of signed samples"),
-        (encoded(GREY.astype(np.uint32)), "a grey TIFF of 32 bits a sample"),
-        (with_tag(encoded(GREY), 258, 12), "a grey TIFF of 12 bits a sample"),
+        (encoded(GREY.astype(np.complex64)), "a TIFF of complex samples; export it with real numbers"),
+        (encoded(GREY.astype(np.uint64)), "a grey TIFF of 64 bits a sample, unsigned"),
+        (
+            encoded(GREY.astype(np.float32), photometric="miniswhite"),
+            "floating-point samples in which the lowest is wh",
+        ),
+        (encoded(np.zeros((4, 4, 4), np.float32), extrasamples=["unassalpha"]), "a RGBA TIFF of 32 bits a sample, flo"),
+        (with_tag(encoded(GREY), 258, 11), "a grey TIFF of 11 bits a sample, unsigned"),
+        (with_tag(encoded(GREY.astype(np.int8)), 339, 4), "a TIFF of undefined samples"),
         (with_tag(encoded(GREY), 259, 4), "a TIFF with compression 4"),
         (with_tag(encoded(GREY), 262, 8), r"a TIFF of 1 samples a pixel \(0 extra\) with photometric interpretation 8"),
         (with_tag(encoded(GREY, compression="lzw", predictor=True), 259, 1), "a TIFF with predictor 2, compression 1"),
         (with_tag(encoded(RGB), 262, 6), "a TIFF of YCbCr samples that are not JPEG"),
         (encoded(np.zeros((4, 4, 5), np.uint8), photometric="minisblack", planarconfig="contig"), "5 samples a pixel"),
         (with_tag(encoded(GREY, compression="lzw", predictor=True), 317, 3), "a TIFF with predictor 3"),
-        (encoded(np.zeros((2, 4, 4), np.uint8), photometric="minisblack"), "a TIFF of more than one page"),
         (encoded(np.zeros((2, 4, 4), np.uint8), photometric="minisblack", truncate=True), "a TIFF that holds a stack"),
         (
             encoded(np.zeros((2, 4, 4), np.uint8), photometric="minisblack", volumetric=True, tile=(2, 16, 16)),
             "a TIFF that holds a stack",
         ),
-        (encoded(GREY, description="ImageJ=1.54f\nimages=40\nslices=40\n", metadata=None), "a TIFF that holds a stack"),
+        (
+            encoded(RGB, description="ImageJ=1.54f\nimages=40\n", metadata=None, compression="lzw"),
+            "a stack of ImageJ whose pixels are compressed",
+        ),
         (with_tag(renamed(encoded(BILEVEL), 296, 266), 266, 2), "the bits of each byte in reverse order"),
         (with_tag(encoded(RGB, tile=(4096, 16)), 322, 8192), "a TIFF with tiles of 8192 x 4096 px"),
-        (with_tag(encoded(GREY_16), 259, 7), "a TIFF with JPEG compression of 16 bits a sample"),
-        (with_tag(encoded(BILEVEL), 259, 7), "a bilevel TIFF with JPEG compression"),
+        (with_tag(encoded(GREY_16), 259, 7), "a grey TIFF with JPEG compression of 16 bits a sample"),
+        (with_tag(encoded(BILEVEL), 259, 7), "a grey TIFF with JPEG compression of 1 bits a sample"),
     ],
 )
 def test_other_kinds_of_tiff_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
@@ -262,7 +273,7 @@ SMALL = {
 def test_a_beginning_of_a_file_is_never_a_picture(kind: str, share: float) -> None:
     whole = SMALL[kind]
     with pytest.raises(DataError):
-        decode_tiff(b"II*\0" + whole[4 : max(4, int(share * len(whole)))])
+        find_image(io.BytesIO(b"II*\0" + whole[4 : max(4, int(share * len(whole)))])).decode()
 
 
 @settings(max_examples=150, deadline=None)
@@ -272,9 +283,10 @@ def test_changed_bytes_raise_nothing_but_a_data_error(kind: str, data: st.DataOb
     for _ in range(data.draw(st.integers(1, 3))):
         content[data.draw(st.integers(4, len(content) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(DataError):
-        stored = read_tiff(io.BytesIO(content))
-        if stored.width_px * stored.height_px < 10_000:
-            assert decode_tiff(bytes(content)).shape[:2] == (stored.height_px, stored.width_px)
+        for member, stored in read_tiff(io.BytesIO(content)):
+            if stored.width_px * stored.height_px < 10_000:
+                pixels = find_image(io.BytesIO(content), member).decode()
+                assert pixels.shape[:2] == (stored.height_px, stored.width_px)
 
 
 def test_real_tiles_equal_two_other_readers(shared_data: Path) -> None:
@@ -287,6 +299,141 @@ def test_real_tiles_equal_two_other_readers(shared_data: Path) -> None:
     assert len(paths) == 9
 
 
-def test_a_slide_of_several_pages_is_refused(shared_data: Path) -> None:
-    with pytest.raises(DataError, match=r"^unsupported: a TIFF of more than one page"):
-        read_header(shared_data / "histology_slides" / "CMU-1-Small-Region.svs")
+def taken(folder: Path, content: bytes, pages: Pages = "all") -> dict[str, np.ndarray]:
+    """Return the images that a scan finds in a file, by their names inside it."""
+    path = written(folder, content)
+    found = read_headers(path, DataSettings(images=folder, tiff=TiffSettings(pages=pages)))
+    images = {h.member: decode(path, h.member, max_pixels=10_000, transparency="white") for h in found}
+    assert [image.shape[:2] for image in images.values()] == [(h.height_px, h.width_px) for h in found]
+    return images
+
+
+def several(*pages: np.ndarray, options: tuple[dict[str, Any], ...] = ({},)) -> bytes:
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream) as writer:
+        for page, own in zip(pages, itertools.cycle(options), strict=False):
+            writer.write(page, photometric="rgb" if page.ndim == 3 else "minisblack", metadata=None, **own)
+    return stream.getvalue()
+
+
+PAGES = (GREY, RGB_16, GREY_16[:20])
+
+
+def test_each_page_is_an_image_with_its_number(tmp_path: Path) -> None:
+    images = taken(tmp_path, several(*PAGES))
+    assert list(images) == ["page[0]", "page[1]", "page[2]"]
+    for image, page in zip(images.values(), PAGES, strict=True):
+        np.testing.assert_array_equal(image, page)
+
+
+def test_one_page_can_be_chosen_and_keeps_its_name(tmp_path: Path) -> None:
+    images = taken(tmp_path, several(*PAGES), pages=1)
+    assert list(images) == ["page[1]"]
+    np.testing.assert_array_equal(images["page[1]"], RGB_16)
+    assert list(taken(tmp_path, encoded(GREY), pages=0)) == [""]
+    with pytest.raises(DataError, match=r"^no such page: page\[3\] is asked for, the TIFF has 3, counted from 0$"):
+        taken(tmp_path, several(*PAGES), pages=3)
+
+
+@pytest.mark.parametrize("member", ["page[3]", "page[x]", "frame[1]"])
+def test_an_image_that_a_file_does_not_hold_is_refused(tmp_path: Path, member: str) -> None:
+    path = written(tmp_path, several(*PAGES))
+    with pytest.raises(DataError, match=rf"^no such page: the TIFF holds no {re.escape(member)}$"):
+        decode(path, member, max_pixels=10_000, transparency="white")
+
+
+def test_an_image_among_several_must_be_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^unsupported: a TIFF of 3 images; name the one that is meant, as page\[0\]$"):
+        decoded(tmp_path, several(*PAGES))
+
+
+def test_an_error_says_which_page_it_means(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^unsupported: a grey TIFF of 64 bits a sample, unsigned \(page\[1\]\)$"):
+        taken(tmp_path, several(GREY, GREY.astype(np.uint64)))
+
+
+@pytest.mark.parametrize("kind", [1, 4, 5])
+def test_reduced_copies_and_masks_are_no_images(tmp_path: Path, kind: int) -> None:
+    copy: tuple[dict[str, Any], ...] = ({"subfiletype": 1}, {}, {})
+    content = with_tag(several(GREY[::2, ::2], RGB, GREY, options=copy), 254, kind)
+    assert list(taken(tmp_path, content)) == ["page[1]", "page[2]"]
+    assert list(taken(tmp_path, content, pages=0)) == ["page[0]"]
+    images = taken(tmp_path, with_tag(several(GREY[::2, ::2], RGB, options=copy), 254, kind))
+    assert list(images) == [""]
+    np.testing.assert_array_equal(images[""], RGB)
+
+
+def test_the_levels_of_a_pyramid_are_one_image_even_where_they_do_not_say_so(tmp_path: Path) -> None:
+    levels = several(RGB, RGB[::2, ::2], RGB[::4, ::4], options=({"tile": (16, 16)},))
+    assert list(taken(tmp_path, levels)) == [""]
+    np.testing.assert_array_equal(taken(tmp_path, levels)[""], RGB)
+    others = several(RGB, RGB[::2, ::4], options=({"tile": (16, 16)},))
+    assert list(taken(tmp_path, others)) == ["page[0]", "page[1]"]
+
+
+def test_sub_directories_are_no_pages(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream) as writer:
+        writer.write(RGB, photometric="rgb", subifds=1, tile=(16, 16))
+        writer.write(RGB[::2, ::2], photometric="rgb", subfiletype=1, tile=(16, 16))
+    assert list(taken(tmp_path, stream.getvalue())) == [""]
+
+
+RGB_SHAPE = (4, 13, 17, 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [(np.uint8, RGB_SHAPE), *((kind, (5, 13, 17)) for kind in (np.uint8, np.uint16, np.float32))],
+)
+@pytest.mark.parametrize("is_truncated", [False, True], ids=["a directory each", "one directory"])
+def test_a_stack_of_imagej_is_as_many_images(
+    tmp_path: Path, *, kind: type[np.generic], shape: tuple[int, ...], is_truncated: bool
+) -> None:
+    stack = NOISE.integers(0, 200, shape).astype(kind)
+    photometric = "rgb" if stack.ndim == 4 else "minisblack"
+    content = encoded(stack, imagej=True, truncate=is_truncated, photometric=photometric)
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        assert (len(file.pages) == 1) == is_truncated
+        end = file.pages.first.dataoffsets[0] + stack.nbytes
+    images = taken(tmp_path, content)
+    assert list(images) == [f"page[{index}]" for index in range(len(stack))]
+    np.testing.assert_array_equal(list(images.values()), stack)
+    if is_truncated:
+        with pytest.raises(
+            DataError, match=rf"^truncated or damaged: the TIFF ends before the last of {len(stack)} im"
+        ):
+            taken(tmp_path, content[: end - 1])
+
+
+def test_directories_in_a_circle_are_refused(tmp_path: Path) -> None:
+    content = bytearray(several(GREY, GREY))
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        first, second = (page.offset for page in file.pages)
+    (num_tags,) = struct.unpack_from("<H", content, second)
+    struct.pack_into("<I", content, second + 2 + 12 * num_tags, first)
+    with pytest.raises(DataError, match=r"^truncated or damaged: the directories of the TIFF form a circle$"):
+        taken(tmp_path, bytes(content))
+
+
+def test_a_next_page_outside_the_file_is_refused(tmp_path: Path) -> None:
+    content = several(GREY, GREY)
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        second = file.pages[1].offset
+    with pytest.raises(DataError, match=r"^truncated or damaged: the TIFF cannot be read"):
+        taken(tmp_path, content[: second + 1])
+
+
+def test_compressed_bytes_that_hold_more_than_their_strip_are_not_unpacked(tmp_path: Path) -> None:
+    bomb = zlib.compress(bytes(50_000_000))
+    content = bytearray(encoded(np.zeros((4, 4), np.uint8), compression="zlib"))
+    place = len(content)
+    content = bytearray(with_tag(with_tag(bytes(content), 273, place), 279, len(bomb))) + bomb
+    with pytest.raises(DataError, match=r"^truncated or damaged: the TIFF cannot be read \("):
+        decoded(tmp_path, bytes(content))
+
+
+def test_label_and_overview_of_a_slide_are_no_images(shared_data: Path) -> None:
+    with (shared_data / "histology_slides" / "CMU-1-Small-Region.svs").open("rb") as stream:
+        found = [(member, stored.width_px, stored.height_px) for member, stored in read_tiff(stream)]
+    assert found == [("page[0]", 2220, 2967), ("page[1]", 574, 768)]

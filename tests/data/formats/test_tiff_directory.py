@@ -2,8 +2,9 @@ import io
 import struct
 
 import pytest
+import tifffile
 
-from radpath.data.formats.tiff_directory import exif_orientation, read_first_page
+from radpath.data.formats.tiff_directory import directory_offsets, exif_orientation, open_tiff, read_directory
 from radpath.errors import DataError
 
 
@@ -38,18 +39,27 @@ def directory(*entries: bytes, next_page: int = 0) -> bytes:
 WIDTH = struct.pack("<HHII", 256, 3, 1, 7)
 
 
-def test_tags_and_the_pointer_to_a_next_page_are_read() -> None:
-    page, has_next = read_first_page(io.BytesIO(directory(WIDTH)))
-    assert page.imagewidth == 7
-    assert not has_next
+def pages_of(content: bytes) -> list[tifffile.TiffPage]:
+    file = open_tiff(io.BytesIO(content))
+    return [read_directory(file, index, offset) for index, offset in enumerate(directory_offsets(file))]
 
 
-def test_a_next_page_counts_even_where_it_lies_outside_the_file() -> None:
-    assert read_first_page(io.BytesIO(directory(WIDTH, next_page=2**31)))[1]
+def test_the_chain_of_directories_is_followed_to_its_end() -> None:
+    assert [page.imagewidth for page in pages_of(directory(WIDTH))] == [7]
+    first = directory(WIDTH, next_page=len(directory(WIDTH)))
+    second = struct.pack("<H", 1) + struct.pack("<HHII", 256, 3, 1, 9) + bytes(4)
+    assert [(page.index, page.imagewidth) for page in pages_of(first + second)] == [(0, 7), (1, 9)]
+
+
+def test_a_chain_that_leads_outside_the_file_or_back_is_refused() -> None:
+    with pytest.raises(DataError, match=r"^truncated or damaged: the TIFF cannot be read \("):
+        pages_of(directory(WIDTH, next_page=2**31))
+    with pytest.raises(DataError, match=r"^truncated or damaged: the directories of the TIFF form a circle$"):
+        pages_of(directory(WIDTH, next_page=8))
 
 
 def test_an_unreadable_tag_that_nobody_needs_is_no_fault() -> None:
-    page, _ = read_first_page(io.BytesIO(directory(WIDTH, struct.pack("<HHII", 65100, 99, 1, 7))))
+    (page,) = pages_of(directory(WIDTH, struct.pack("<HHII", 65100, 99, 1, 7)))
     assert list(page.tags.keys()) == [256]
 
 
@@ -70,4 +80,4 @@ def test_an_unreadable_tag_that_nobody_needs_is_no_fault() -> None:
 )
 def test_a_broken_directory_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=rf"^truncated or damaged: {message}$"):
-        read_first_page(io.BytesIO(content))
+        pages_of(content)

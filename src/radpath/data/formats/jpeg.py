@@ -1,9 +1,10 @@
 """JPEG (ITU-T T.81) with its JFIF, EXIF and Adobe markers: header and pixels.
 
-libjpeg-turbo (imagecodecs) decodes. The markers before the first scan are read here, since a header scan needs them
-without decoding, and Pillow would not tell a JPEG of 12 bits from a broken one. libjpeg-turbo fills what is missing
-from a file with grey and says nothing, so this module looks for the end marker itself, and decodes twice to find out
-whether the picture's last bits were there.
+libjpeg-turbo decodes. The markers before the first scan are read here, since a header scan needs them without decoding,
+and Pillow would not tell a JPEG of 12 bits from a broken one. libjpeg-turbo fills what is missing from a file with grey
+and goes on. Through simplejpeg it says so, and a file about which it says nothing is whole. It warns of harmless
+oddities in the same way, and simplejpeg cannot read all kinds; such files are decoded twice, with imagecodecs, to find
+out whether the picture's last bits were there.
 """
 
 import dataclasses
@@ -11,15 +12,19 @@ import io
 import re
 import struct
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, Literal
 
 import imagecodecs
 import numpy as np
+import simplejpeg
+from jaxtyping import UInt8
 
 from radpath.data.formats.stored import Mode, Samples, StoredImage, damaged, read_exactly, unsupported
 from radpath.data.formats.tiff_directory import exif_orientation
 
 SIGNATURE: Final = b"\xff\xd8\xff"
+
+Reduction = Literal[1, 2, 4, 8]
 
 _FRAMES: Final = (0xC0, 0xC1, 0xC2, 0xC3)  # baseline, extended, progressive, lossless; all Huffman coded
 _OTHER_FRAMES: Final = {
@@ -31,6 +36,7 @@ _START_OF_SCAN, _END = 0xDA, 0xD9
 _APP0, _APP1, _APP14 = 0xE0, 0xE1, 0xEE
 _ALONE: Final = (0x01, *range(0xD0, 0xD9))  # markers without a segment
 _MODES: Final[dict[int, Mode]] = {1: "grey", 3: "RGB", 4: "CMYK"}
+_COLOUR_SPACES: Final = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 _NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # inside a scan: neither a stuffed byte nor a restart
 _RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
 
@@ -99,15 +105,64 @@ def read_jpeg(stream: io.BufferedIOBase) -> StoredImage:
     )
 
 
-def decode_jpeg(content: bytes) -> Samples:
+def decode_jpeg(content: bytes, *, reduction: Reduction = 1) -> Samples:
     """Return the pixels of a whole JPEG file: grey, RGB, or CMYK with 0 for no ink.
+
+    Args:
+        content: the file.
+        reduction: 2, 4 or 8 for a picture of a half, a quarter or an eighth of the height and width, made from the low
+            frequencies of each block. Where that is not possible, because a side is no multiple of it or the file is
+            of a rare kind, the whole picture is returned. libjpeg-turbo computes it with integers, the same on every
+            machine.
 
     Raises:
         DataError: the file is truncated or damaged.
     """
-    samples: Samples = require_last_bits(content, imagecodecs.jpeg8_decode)
+    frame = read_frame(io.BytesIO(content))
+    samples = decode_strictly(content, frame.num_components, reduced_px=_reduced_px(frame, reduction))
+    if samples is None:
+        samples = require_last_bits(content, imagecodecs.jpeg8_decode)
     # Adobe stores inks inverted (255 for none), as its marker announces; read_jpeg refuses four inks without it.
-    return 255 - samples if samples.ndim == 3 and samples.shape[2] == 4 else samples
+    return 255 - samples if frame.num_components == 4 else samples
+
+
+def decode_strictly(
+    content: bytes, num_components: int, *, reduced_px: tuple[int, int] | None = None
+) -> UInt8[np.ndarray, "_height _width"] | UInt8[np.ndarray, "_height _width _samples"] | None:
+    """Return the pixels of a stream about which libjpeg-turbo has nothing to remark; None for any other.
+
+    Args:
+        content: from the start marker to the end marker, or further.
+        num_components: 1 for grey, 3 for RGB or YCbCr (which become RGB), 4 for CMYK or YCCK (which become CMYK).
+        reduced_px: width and height to decode to, each the same divisor (2, 4 or 8) of the picture's.
+    """
+    width_px, height_px = reduced_px or (0, 0)
+    try:
+        samples: np.ndarray = simplejpeg.decode_jpeg(
+            content, _COLOUR_SPACES[num_components], strict=True, min_width=width_px, min_height=height_px
+        )
+    except (ValueError, RuntimeError):
+        return None
+    return samples[:, :, 0] if num_components == 1 else samples
+
+
+def with_tables(stream: bytes, tables: bytes | None, *, colours: Literal["RGB", "YCbCr"]) -> bytes:
+    """Return an abbreviated stream (T.81, B.5) with the tables that it lacks, and Adobe's word on what it holds.
+
+    Args:
+        stream: without a marker that says what its three components are.
+        tables: a stream of tables alone, from start to end marker; None where ``stream`` has its own.
+        colours: what three components are; one has no colours.
+    """
+    transform = b"\0" if colours == "RGB" else b"\1"
+    adobe = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0" + transform
+    return stream[:2] + adobe + (tables or b"")[2:-2] + stream[2:]
+
+
+def _reduced_px(frame: Frame, reduction: Reduction) -> tuple[int, int] | None:
+    if reduction == 1 or frame.width_px % reduction or frame.height_px % reduction:
+        return None
+    return frame.width_px // reduction, frame.height_px // reduction
 
 
 def require_last_bits(content: bytes, decode: Callable[[bytes], np.ndarray]) -> np.ndarray:

@@ -1,9 +1,9 @@
 """PNG (ISO/IEC 15948): header and pixels.
 
-libpng (imagecodecs) decodes. The chunks are walked over here, since a header scan needs them without decoding, and
-since libpng only logs what is wrong outside of the pixels that it needs: a checksum of metadata, a transparent colour
-of the wrong length, more pixels than the header declares. Palettes are looked up here, since libpng paints a colour
-behind the palette's end black.
+The chunks are walked over here, since a header scan needs them without decoding, and since libpng only logs what is
+wrong outside of the pixels that it needs: a checksum of metadata, a transparent colour of the wrong length, more pixels
+than the header declares. libdeflate decompresses, libpng undoes filters and interlacing (both from imagecodecs).
+Palettes are looked up here, since libpng paints a colour behind the palette's end black.
 """
 
 import io
@@ -33,6 +33,7 @@ _KINDS: Final[dict[int, tuple[int, tuple[int, ...], Mode, Mode]]] = {
 # First row and column, and steps of rows and columns, of the passes of an interlaced image and of any other.
 _ADAM7: Final = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 _ONE_PASS: Final = ((0, 0, 1, 1),)
+_MAX_CHUNK_BYTES: Final = 1 << 30  # a chunk has less than twice as many
 
 
 class _Header(NamedTuple):
@@ -100,10 +101,10 @@ def decode_png(content: bytes) -> Samples:
         if kind in parts:
             parts[kind].append(data)
     palette, transparency, compressed = map(b"".join, parts.values())
-    _require_exact_pixels(compressed, header.num_pixel_bytes())
+    filtered = _inflate(compressed, header.num_pixel_bytes())
     if header.colour_type == _PALETTE:
-        return look_up(_indices(header, compressed), _colours(palette, transparency))
-    samples = _decode(content)
+        return look_up(_indices(header, filtered), _colours(palette, transparency))
+    samples = _unfilter(header, filtered, transparency)
     num_samples = _KINDS[header.colour_type][0] + (header.colour_type in (_GREY, _RGB) and bool(transparency))
     if samples.size != header.width_px * header.height_px * num_samples:
         raise damaged("the PNG's transparent colour has the wrong length")
@@ -137,35 +138,58 @@ def _walk_chunks(stream: io.BufferedIOBase) -> Iterator[tuple[bytes, int]]:
         read_exactly(stream, 4)
 
 
-def _checksum(kind: bytes, data: bytes) -> bytes:
+def _checksum(kind: bytes, data: bytes | memoryview) -> bytes:
     return zlib.crc32(data, zlib.crc32(kind)).to_bytes(4, "big")
 
 
-def _require_exact_pixels(compressed: bytes, num_bytes: int) -> None:
-    """Refuse fewer or more pixels than the header declares: one of the two is wrong, and libpng only logs surplus."""
+def _inflate(compressed: bytes, num_bytes: int) -> bytes:
+    """Decompress pixels, and refuse fewer or more than the header declares: one of the two is wrong.
+
+    libdeflate (imagecodecs) takes a fraction of zlib's time, and never writes more than ``num_bytes``; what it does not
+    like is looked at by zlib, which can say why.
+    """
+    try:
+        filtered = bytes(imagecodecs.deflate_decode(compressed, out=num_bytes))
+    except RuntimeError:  # imagecodecs' errors are RuntimeErrors
+        filtered = b""
+    return filtered if len(filtered) == num_bytes else _inflate_with_zlib(compressed, num_bytes)
+
+
+def _inflate_with_zlib(compressed: bytes, num_bytes: int) -> bytes:
     inflater = zlib.decompressobj()
     try:
-        found = len(inflater.decompress(compressed, num_bytes + 1))
-        found += len(inflater.decompress(inflater.unconsumed_tail, 1))
+        filtered = inflater.decompress(compressed, num_bytes + 1)
+        has_end = inflater.eof or not inflater.decompress(inflater.unconsumed_tail, 1)
     except zlib.error as error:
         raise damaged(f"the pixels of the PNG cannot be decompressed ({error})") from None
-    if found != num_bytes or not inflater.eof:
-        raise damaged(f"the PNG holds {'more' if found > num_bytes else found} of {num_bytes} bytes of pixels")
+    if len(filtered) != num_bytes or not has_end or not inflater.eof:
+        found = "more" if len(filtered) > num_bytes else len(filtered)
+        raise damaged(f"the PNG holds {found} of {num_bytes} bytes of pixels")
+    return filtered
 
 
-def _decode(content: bytes) -> Samples:
+def _unfilter(header: _Header, filtered: bytes, transparency: bytes = b"") -> Samples:
+    """Return samples from decompressed rows, each of which begins with the number of its filter.
+
+    libpng does it, given a PNG in which the rows are stored as they are: to copy them takes it no time.
+    """
+    stored = memoryview(zlib.compress(filtered, 0))
+    parts = [stored[at : at + _MAX_CHUNK_BYTES] for at in range(0, len(stored), _MAX_CHUNK_BYTES)]
+    chunks: list[tuple[bytes, bytes | memoryview]] = [(b"IHDR", struct.pack(">IIBBBBB", *header))]
+    chunks += [(b"tRNS", transparency)] if transparency else []
+    chunks += [*((b"IDAT", part) for part in parts), (b"IEND", b"")]
+    pieces = [SIGNATURE]
+    for kind, data in chunks:
+        pieces += [struct.pack(">I4s", len(data), kind), bytes(data), _checksum(kind, data)]
     try:
-        return imagecodecs.png_decode(content)
-    except (RuntimeError, ValueError) as error:  # imagecodecs' errors are RuntimeErrors
+        return imagecodecs.png_decode(b"".join(pieces))
+    except (RuntimeError, ValueError) as error:
         raise damaged(f"the pixels of the PNG cannot be decoded ({error})") from None
 
 
-def _indices(header: _Header, compressed: bytes) -> UInt8[np.ndarray, "height width"]:
+def _indices(header: _Header, filtered: bytes) -> UInt8[np.ndarray, "height width"]:
     """Return each pixel's place in the palette, by letting libpng take the places for grey levels."""
-    as_grey = struct.pack(">IIBBBBB", *header._replace(colour_type=_GREY))
-    chunks = ((b"IHDR", as_grey), (b"IDAT", compressed), (b"IEND", b""))
-    parts = [struct.pack(">I4s", len(data), kind) + data + _checksum(kind, data) for kind, data in chunks]
-    levels = _decode(SIGNATURE + b"".join(parts))
+    levels = _unfilter(header._replace(colour_type=_GREY), filtered)
     return levels // np.uint8(255 // (2**header.bit_depth - 1))  # libpng spreads grey levels over 0..255
 
 

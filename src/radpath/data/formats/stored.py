@@ -9,7 +9,7 @@ import io
 from typing import Final, Literal
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
+from jaxtyping import Float32, UInt8, UInt16
 
 from radpath.errors import DataError
 
@@ -34,9 +34,12 @@ Samples = (
     | UInt16[np.ndarray, "_height _width"]
     | UInt8[np.ndarray, "_height _width _samples"]
     | UInt16[np.ndarray, "_height _width _samples"]
+    | Float32[np.ndarray, "_height _width"]
+    | Float32[np.ndarray, "_height _width _samples"]
 )
 """Pixels as stored, before turning and blending: (height, width) for grey, else with 2 (grey and opacity), 3 (RGB) or
-4 samples (RGB and opacity, or CMYK with 0 for no ink). Palettes are looked up and bits are scaled to 8 already."""
+4 samples (RGB and opacity, or CMYK with 0 for no ink). Palettes are looked up, fewer than 8 bits are scaled to 8, and
+10 to 14 bits to 16; floating-point numbers (grey or RGB) are finite."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,8 +50,8 @@ class StoredImage:
     """As stored, before the orientation is applied."""
     height_px: int
     mode: Mode
-    bit_depth: Literal[8, 16]
-    """As decoded: fewer than 8 bits are scaled to 8."""
+    bit_depth: Literal[8, 16, 32]
+    """As decoded: fewer than 8 bits are scaled to 8, and 10 to 14 bits to 16; 32 are floating-point numbers."""
     format: Literal["PNG", "JPEG", "TIFF"]
     orientation: int = 1
     """EXIF's number, 1 to 8, for how the stored pixels are turned and mirrored to be looked at; 1 is as they are."""
