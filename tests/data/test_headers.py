@@ -13,6 +13,7 @@ from PIL import ExifTags, Image
 
 from radpath.data.headers import IMAGE_SUFFIXES, ImageHeader, read_header, read_headers, read_stored
 from radpath.data.inputs import DataSettings
+from radpath.data.slides.opening import SLIDE_SUFFIXES
 from radpath.errors import DataError
 
 PILLOW_MODES = {
@@ -94,7 +95,8 @@ def test_the_format_is_recognised_by_content_not_by_name(tmp_path: Path) -> None
 
 
 def test_suffixes_are_lower_case_and_begin_with_a_dot() -> None:
-    assert set(IMAGE_SUFFIXES) == {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
+    assert set(IMAGE_SUFFIXES) == {".png", ".jpg", ".jpeg", ".tif", ".tiff", *SLIDE_SUFFIXES}
+    assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in SLIDE_SUFFIXES)
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_other_files_are_counted_by_suffix(tmp_path: Path) -> None:
     manifest = scanned(tmp_path)
     others = finding_of(manifest, "other-files")
     assert others.message.startswith(
-        "5 other files: .txt (2), .dcm (1), .pdf (1), no suffix (1); radpath reads .jpeg, "
+        "5 other files: .txt (2), .dcm (1), .pdf (1), no suffix (1); radpath reads .bif, .jpeg, "
     )
     dicom = finding_of(manifest, "dicom-files")
     assert (dicom.severity, dicom.count, dicom.examples) == ("warning", 1, ("slide.dcm",))
@@ -144,10 +144,10 @@ def test_a_network_folder_that_recovers_costs_no_image(tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("none", r"none does not exist; give a folder of images \(.jpeg, .jpg, .png, .tif, .tiff\) or a .npz file$"),
+        ("none", r"none does not exist; give a folder of images \(.bif, .jpeg, .*, .vmu\) or a .npz file$"),
         ("file.txt", r"file.txt is a file; give a folder of images"),
-        ("empty", r"empty holds no images, nothing; radpath reads .jpeg, .jpg, .png, .tif, .tiff$"),
-        ("texts", r"texts holds no images, only 1 other file: .txt \(1\); radpath reads .*tiff$"),
+        ("empty", r"empty holds no images, nothing; radpath reads .bif, .jpeg, .jpg, .*, .vmu$"),
+        ("texts", r"texts holds no images, only 1 other file: .txt \(1\); radpath reads .*vmu$"),
         ("exams", r"exams holds no images, only 1 other file: .dcm \(1\); radpath reads .*; DICOM is not read yet$"),
         ("none.npz", r"^there is no array file .*none.npz$"),
     ],

@@ -13,10 +13,14 @@ from radpath.data.formats import jpeg, png, tiff
 from radpath.data.formats.stored import GREY_MODES, Mode, StoredImage
 from radpath.data.inputs import DataSettings
 from radpath.data.location import Location
+from radpath.data.slides.opening import SLIDE_SUFFIXES
 from radpath.errors import DataError
 
-IMAGE_SUFFIXES: Final = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
+IMAGE_SUFFIXES: Final = (".jpeg", ".jpg", ".png", ".tif", ".tiff", *SLIDE_SUFFIXES)
 """Names of image files end so, in lower or upper case."""
+
+QUICK_SUFFIXES: Final = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
+"""Names of files that ``quick_headers`` may answer for; whatever it leaves open is read here."""
 
 READER_VERSION: Final = 1
 """Raised whenever ``read_headers`` returns something else for the same file and settings: what an earlier scan
@@ -36,7 +40,7 @@ class ImageHeader:
     channels: Literal[1, 3]
     bit_depth: Literal[8, 16, 32]
     mode: Mode
-    format: Literal["PNG", "JPEG", "TIFF"]
+    format: Literal["PNG", "JPEG", "TIFF", "slide"]
     member: str = ""
     """Which image inside the file, where it may hold several; unique there."""
     facts: Mapping[str, str | float] = dataclasses.field(default_factory=dict)
@@ -47,6 +51,15 @@ class ImageHeader:
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         facts = fields.pop("facts")
         return {**fields, **facts}
+
+
+def is_image_name(name: str) -> bool:
+    """Return whether a file may be an image, by its name alone.
+
+    >>> is_image_name("scan.PNG"), is_image_name("labels.csv")
+    (True, False)
+    """
+    return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def read_headers(path: Location, settings: DataSettings) -> list[ImageHeader]:
@@ -62,6 +75,12 @@ def read_headers(path: Location, settings: DataSettings) -> list[ImageHeader]:
         DataError: the file is empty, no image, cut short, or of a kind that radpath does not read.
         OSError: the operating system cannot read the file.
     """
+    # Late: what recognises slides returns the header that is declared here.
+    from radpath.data.slides.recognition import slide_headers
+
+    slide = slide_headers(path, settings)
+    if slide is not None:
+        return slide
     with path.open("rb") as stream:
         if tiff.is_tiff(stream):
             pages = tiff.read_tiff(stream, settings.tiff.pages)

@@ -11,6 +11,7 @@ from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, fie
 
 from radpath.data.formats.tiff import TiffSettings
 from radpath.data.location import Location, parse_location
+from radpath.data.slides.settings import SlideSettings
 from radpath.settings import Settings
 
 Place = Annotated[
@@ -43,12 +44,24 @@ class DataSettings(Settings):
     name_pattern: str | None = None
     """Regular expression searched in each image's path below the folder; its named groups (case, stain, label, split)
     fill those columns, any other group becomes a column name_GROUP. For example (?P<case>[0-9]+)_(?P<stain>[a-z]+)."""
+    min_side_px: Annotated[int, Field(ge=1)] = 2
+    """Images with a shorter side, be it width or height, are excluded."""
+    max_side_px: Annotated[int, Field(ge=1)] | None = None
+    """Images with a longer side, be it width or height, are excluded."""
+    stains: tuple[str, ...] = ()
+    """Only images with one of these stains are kept, as the group stain of name_pattern tells it; []: any."""
+    modalities: tuple[str, ...] = ()
+    """Only images with one of these modalities are kept, as DICOM headers tell it, such as CR or MG; []: any."""
+    keep: str | None = None
+    """Only images for which this is true are kept: an expression over the manifest's columns in the words of SQL, for
+    example stain = 'HE' and width_px >= 64."""
     max_pixels: Annotated[int, Field(gt=0)] = 200_000_000
     """Larger images (width times height) are excluded without being decoded."""
     transparency: Transparency = "white"
     """What shows through transparent pixels: white, black, or refuse such images."""
     tiff: TiffSettings = TiffSettings()
     """TIFF files."""
+    slides: SlideSettings = SlideSettings()
 
     @field_validator("name_pattern")
     @classmethod

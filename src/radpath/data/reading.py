@@ -1,17 +1,21 @@
-"""The one place that knows where a record's pixels are: in an image file, or inside an array file.
+"""The one place that knows where a record's pixels are: in an image file, inside an array file, or on a slide.
 
 In: the images folder with a record's path and member. Out: decoded pixels. ``pixels`` decodes files, ``array_file``
-holds arrays.
+holds arrays, ``slides`` reads patches.
 """
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, TypeVar
 
 from radpath.data.array_file import is_array_file, read_member
 from radpath.data.inputs import DataSettings
 from radpath.data.location import Location, local_file
 from radpath.data.pixels import Pixels, decode
+from radpath.data.slides.grid import is_patch
+from radpath.data.slides.opening import SLIDE_SUFFIXES
+from radpath.data.slides.patches import read_patch, read_whole
 
 Result = TypeVar("Result")
 
@@ -37,10 +41,14 @@ def read_image(folder: Location, path: str, member: str, settings: DataSettings)
 
 
 def _read_once(location: Location, member: str, settings: DataSettings) -> Pixels:
+    if isinstance(location, Path) and is_patch(member):
+        return read_patch(location, member)
+    if isinstance(location, Path) and location.suffix.lower() in SLIDE_SUFFIXES:
+        return read_whole(location, max_pixels=settings.max_pixels)
     with local_file(location) as file:
         if is_array_file(file):
             return read_member(file, member)
-        return decode(file, max_pixels=settings.max_pixels, transparency=settings.transparency)
+        return decode(file, member, max_pixels=settings.max_pixels, transparency=settings.transparency)
 
 
 def patiently(read: Callable[[], Result]) -> Result:

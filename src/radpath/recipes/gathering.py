@@ -1,4 +1,7 @@
-"""From what people have to a manifest in which every image is verified, labelled and has a side."""
+"""From what people have to a manifest in which every image is verified, labelled and has a side.
+
+A slide gets its label and its case as one image; then it is cut, and its patches are verified one by one.
+"""
 
 from typing import Any
 
@@ -10,7 +13,9 @@ from radpath.data.labels import attach_labels
 from radpath.data.location import Location
 from radpath.data.manifest import Manifest
 from radpath.data.names import assume_cases
+from radpath.data.record_filter import keep_by_labels
 from radpath.data.scan import scan
+from radpath.data.slides.cutting import cut_slides
 from radpath.data.split import Split, SplitSettings, split_by_case
 from radpath.data.verify import verify
 
@@ -25,7 +30,7 @@ def gather(data: DataSettings) -> Manifest:
 
 
 def _with_labels(manifest: Manifest, data: DataSettings) -> Manifest:
-    return verify(attach_labels(manifest, data), data)
+    return verify(cut_slides(keep_by_labels(attach_labels(manifest, data), data), data), data)
 
 
 def gather_what_there_is(data: DataSettings) -> Manifest:
@@ -50,7 +55,7 @@ def gather_unlabelled(data: DataSettings) -> Manifest:
 
 
 def _without_labels(manifest: Manifest, data: DataSettings) -> Manifest:
-    manifest = verify(assume_cases(manifest), data)
+    manifest = verify(cut_slides(assume_cases(manifest), data), data)
     unknown = pl.lit(None, dtype=pl.String)
     return manifest.replace(manifest.table.with_columns(label=unknown, split=unknown))
 
