@@ -362,3 +362,20 @@ def test_the_folders_of_mednist_are_its_classes(shared_data: Path) -> None:
     assert kept["label"].value_counts().sort("label").rows() == [
         (name, 100) for name in ("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT")
     ]
+
+
+# Files of several images
+
+
+def test_a_row_about_a_file_holds_for_its_images_unless_one_has_its_own(tmp_path: Path) -> None:
+    pages = [{"record_id": f"a.tif#page[{n}]", "path": "a.tif", "member": f"page[{n}]"} for n in range(3)]
+    manifest = Manifest.from_rows(IMAGES, [*pages, {"record_id": "b.tif", "path": "b.tif"}])
+    table = write_table(
+        tmp_path, ("path", "label"), ("a", "benign"), ("a.tif#page[1]", "malignant"), ("b.tif", "benign")
+    )
+    assert told(attach(manifest, labels=table), "label") == [
+        ("a.tif#page[0]", "benign"),
+        ("a.tif#page[1]", "malignant"),
+        ("a.tif#page[2]", "benign"),
+        ("b.tif", "benign"),
+    ]

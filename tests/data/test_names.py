@@ -70,6 +70,17 @@ def test_cases_that_nothing_names_are_assumed_and_reported() -> None:
     ]
 
 
+def test_the_images_of_one_file_are_one_case() -> None:
+    pages = [{"record_id": f"a.tif#page[{n}]", "path": "a.tif", "member": f"page[{n}]"} for n in range(2)]
+    assumed = assume_cases(Manifest.from_rows(Path("images"), [*pages, {"record_id": "b.tif", "path": "b.tif"}]))
+    assert assumed.table["case"].to_list() == ["a.tif", "a.tif", "b.tif"]
+    arrays = [{**page, "format": "NPZ"} for page in pages]
+    assert assume_cases(Manifest.from_rows(Path("images"), arrays)).table["case"].to_list() == [
+        "a.tif#page[0]",
+        "a.tif#page[1]",
+    ]
+
+
 def test_cases_that_all_have_names_give_no_finding() -> None:
     manifest = manifest_of("1.png")
     assert not assume_cases(manifest.replace(manifest.table.with_columns(case=pl.lit("9")))).findings

@@ -58,3 +58,12 @@ def test_a_failure_that_stays_is_raised() -> None:
 def test_a_failure_that_cannot_pass_is_raised_at_once(kind: type[OSError]) -> None:
     with pytest.raises(kind, match="first"):
         patiently(failing(kind(2, "first"), kind(2, "second")))
+
+
+def test_a_page_of_a_tiff_is_read_by_its_name(tmp_path: Path) -> None:
+    pages = np.random.default_rng(1).integers(0, 256, (3, 4, 5), dtype=np.uint8)
+    first, *others = (Image.fromarray(page) for page in pages)
+    first.save(tmp_path / "1.tif", save_all=True, append_images=others)
+    settings = DataSettings(images=tmp_path)
+    for index, page in enumerate(pages):
+        np.testing.assert_array_equal(read_image(tmp_path, "1.tif", f"page[{index}]", settings), page)

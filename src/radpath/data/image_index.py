@@ -26,7 +26,9 @@ class ImageIndex:
     only one image has it.
     """
 
-    def __init__(self, record_ids: Sequence[str], *, folder: Location, table_folder: Location) -> None:
+    def __init__(
+        self, record_ids: Sequence[str], *, folder: Location, table_folder: Location, members: Sequence[str] = ()
+    ) -> None:
         # Both spellings, since paths in a table may go through a link or around it.
         folders = {_normal(folder.absolute()), _normal(folder.resolve())}
         table_folders = {_normal(table_folder.absolute()), _normal(table_folder.resolve())}
@@ -37,6 +39,8 @@ class ImageIndex:
             for name in _short_names(path):
                 unique = self._by_short_name.setdefault(name, record_id) == record_id
                 self._by_short_name[name] = record_id if unique else _SEVERAL
+        # Images inside files that are named themselves; short names mean the file.
+        self._by_path |= {_composed(member): member for member in members}
 
     def find(self, text: str) -> str | None:
         """Return the record id of the only image that ``text`` names, or None."""

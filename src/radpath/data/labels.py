@@ -150,7 +150,13 @@ def _attach_table(manifest: Manifest, settings: DataSettings) -> Manifest:
     assert settings.labels is not None
     table = read_label_table(settings.labels)
     record_ids = manifest.table["record_id"].to_list()
-    index = ImageIndex(record_ids, folder=settings.images, table_folder=settings.labels.parent)
+    file_of = _files_of_members(manifest)
+    index = ImageIndex(
+        list(dict.fromkeys(file_of.get(record_id, record_id) for record_id in record_ids)),
+        folder=settings.images,
+        table_folder=settings.labels.parent,
+        members=list(file_of),
+    )
     cases_in_names = manifest.table["case"].null_count() < len(record_ids)
     columns = choose_columns(table, settings, index.find, cases_in_names=cases_in_names)
     row_keys, record_keys = _join(manifest, table, columns, index)
@@ -163,6 +169,12 @@ def _attach_table(manifest: Manifest, settings: DataSettings) -> Manifest:
                 texts = [side or "" for side in read_sides(texts, source=source)]
             manifest = _attach_column(manifest, name, _texts_of(row_keys, texts), record_keys)
     return manifest.note(*about_rows)
+
+
+def _files_of_members(manifest: Manifest) -> dict[str, str]:
+    """Return the record id of each image that shares its file with others, with the path of the file."""
+    rows = manifest.table.select("record_id", "path", "member").iter_rows()
+    return {record_id: path for record_id, path, member in rows if member and record_id == f"{path}#{member}"}
 
 
 def _join(manifest: Manifest, table: LabelTable, columns: Columns, index: ImageIndex) -> tuple[Keys, Keys]:
@@ -181,7 +193,13 @@ def _join(manifest: Manifest, table: LabelTable, columns: Columns, index: ImageI
                     f"{table.source} line {line_number}: '{text}' fits several images; "
                     f"write their paths below {manifest.images}"
                 )
-        row_keys, record_keys = [index.find(text) for text in texts], manifest.table["record_id"].to_list()
+        row_keys = [index.find(text) for text in texts]
+        # What the table says of a file holds for every image in it of which it says nothing.
+        named_ids, file_of = set(row_keys), _files_of_members(manifest)
+        record_keys = [
+            record_id if record_id in named_ids else file_of.get(record_id, record_id)
+            for record_id in manifest.table["record_id"]
+        ]
         named = columns.path
     else:
         assert columns.case is not None

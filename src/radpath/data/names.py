@@ -26,6 +26,7 @@ SIDE_NAMES: Final[dict[str, Side]] = {
 }
 
 _COLUMNS: Final = ("case", "stain", "label", "split")
+_ARRAYS: Final = "NPZ"  # the format of images in an array file
 
 
 def side_named(text: str) -> Side | None:
@@ -99,13 +100,19 @@ def _groups(expression: re.Pattern[str], path: str) -> dict[str, str]:
 
 
 def assume_cases(manifest: Manifest) -> Manifest:
-    """Make every kept image without a case its own, mark it so, and note how many there are."""
+    """Make every kept image without a case its own, mark it so, and note how many there are.
+
+    Images of one file (pages, frames, patches) are one case: they show the same patient far more often than not. An
+    array file is a whole study, so that its images are cases of their own.
+    """
     lacks_case = (pl.col("status") == "kept") & pl.col("case").is_null()
+    in_array = pl.col("format").eq_missing(pl.lit(_ARRAYS))
+    own = pl.when((pl.col("member") != "") & ~in_array).then(pl.col("path")).otherwise(pl.col("record_id"))
     table = manifest.table.with_columns(
-        case=pl.when(lacks_case).then(pl.col("record_id")).otherwise(pl.col("case")), case_assumed=lacks_case
+        case=pl.when(lacks_case).then(own).otherwise(pl.col("case")), case_assumed=lacks_case
     )
     assumed = table.filter("case_assumed")
-    in_array_file = bool((assumed["member"] != "").all())
+    in_array_file = bool(assumed.select(in_array.all()).item())
     advice = (
         "an array file cannot name any"
         if in_array_file
