@@ -1,13 +1,20 @@
 """Progress of long work: a bar with rate and time left on a terminal, nothing elsewhere."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 Item = TypeVar("Item")
 
 
-def track(items: Iterable[Item], *, total: int, what: str, unit: str = "images") -> Iterator[Item]:
+def track(
+    items: Iterable[Item],
+    *,
+    total: int,
+    what: str,
+    unit: str = "images",
+    weigh: Callable[[Item], int] | None = None,
+) -> Iterator[Item]:
     """Yield ``items`` while a bar on standard error shows how many are done, how fast, and the time left.
 
     Args:
@@ -15,6 +22,7 @@ def track(items: Iterable[Item], *, total: int, what: str, unit: str = "images")
         total: how many there are.
         what: the work, as a verb: "decoding".
         unit: what is counted, in the plural.
+        weigh: how many of them an item stands for; None: one.
     """
     if not sys.stderr.isatty() or total == 0:
         yield from items
@@ -34,7 +42,7 @@ def track(items: Iterable[Item], *, total: int, what: str, unit: str = "images")
         task = bar.add_task(what, total=total, rate="")
         for item in items:
             yield item
-            bar.update(task, advance=1)
+            bar.update(task, advance=1 if weigh is None else weigh(item))
             bar.update(task, rate=rate_text(bar.tasks[0].speed))
 
 

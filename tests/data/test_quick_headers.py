@@ -126,8 +126,7 @@ def test_damage_makes_no_disagreement(data: st.DataObject, name: str) -> None:
 )
 def test_changed_tags_make_no_disagreement(changes: list[tuple[int, int, int]], name: str) -> None:
     content = bytearray(USUAL[name])
-    order = "little" if content[:2] == b"II" else "big"
-    directory = int.from_bytes(content[4:8], order) + 2
+    directory = int.from_bytes(content[4:8], "little" if content[:2] == b"II" else "big") + 2
     for tag, place, value in changes:
         at = directory + 12 * tag + place
         content[at if at < len(content) else 8] = value

@@ -83,9 +83,19 @@ class Manifest:
         extra = sorted({name for row in rows for name in row} - set(SCHEMA))
         schema = {**SCHEMA, **{name: pl.String() for name in extra}}
         complete = [{name: row.get(name) for name in schema} for row in rows]
-        table = pl.DataFrame(complete, schema=schema).with_columns(
-            pl.col("member").fill_null(""), pl.col("status").fill_null("kept")
-        )
+        return cls.from_table(images, pl.DataFrame(complete, schema=schema))
+
+    @classmethod
+    def from_table(cls, images: Location, rows: pl.DataFrame) -> "Manifest":
+        """Build a manifest from a table that may leave out columns; extra columns are kept as text.
+
+        Raises:
+            DataError: two rows have the same record id.
+        """
+        schema = {**SCHEMA, **{name: pl.String() for name in sorted(set(rows.columns) - set(SCHEMA))}}
+        absent = [pl.lit(None, kind).alias(name) for name, kind in schema.items() if name not in rows.columns]
+        table = rows.with_columns(absent).select(pl.col(name).cast(kind) for name, kind in schema.items())
+        table = table.with_columns(pl.col("member").fill_null(""), pl.col("status").fill_null("kept"))
         if table["record_id"].n_unique() != len(table):
             twice = table.filter(pl.col("record_id").is_duplicated())["record_id"][0]
             raise DataError(f"two images have the same record id '{twice}'")

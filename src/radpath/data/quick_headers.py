@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
+from radpath.data.formats import png
 from radpath.data.formats.stored import Mode
 
 START_BYTES: Final = 4096
@@ -52,7 +53,7 @@ def quick_header(start: bytes, num_bytes: int, read_at: ReadAt) -> QuickHeader |
     """
     if len(start) < START_BYTES:
         num_bytes = len(start)  # it was read to its end
-    if start[:2] == b"\x89P":
+    if start[:8] == png.SIGNATURE:
         return _read_png(start, num_bytes, read_at)
     if start[:3] == b"\xff\xd8\xff":
         return _read_jpeg(start)
@@ -62,6 +63,8 @@ def quick_header(start: bytes, num_bytes: int, read_at: ReadAt) -> QuickHeader |
 
 
 _PNG_START: Final = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR"
+_PNG_END: Final = b"\0\0\0\0IEND\xaeB`\x82"
+_PNG_SECOND_CHUNK: Final = 33
 _PNG_HEADER: Final = struct.Struct(">IIBBBBB")
 _PNG_CHUNK: Final = struct.Struct(">I4s")
 _PNG_KINDS: Final[dict[tuple[int, int], Kind]] = {  # bit depth and colour type
@@ -86,6 +89,37 @@ _PNG_UNUSUAL: Final = (b"tRNS", b"acTL", b"eXIf")  # change what the image is, o
 
 def _read_png(start: bytes, num_bytes: int, read_at: ReadAt) -> QuickHeader | None:
     """Read the first chunk, and walk over the others, which must all be there."""
+    header = _png_header(start)
+    at, known = _PNG_SECOND_CHUNK, len(start) - 8
+    while header is not None and at <= num_bytes - 12:
+        length, name = _PNG_CHUNK.unpack(start[at : at + 8] if at <= known else read_at(at, 8))
+        if name in _PNG_UNUSUAL:
+            return None
+        at += 12 + length
+        if name == b"IEND":
+            return header if at <= num_bytes else None
+    return None
+
+
+def quick_png_header(start: bytes, end: bytes) -> QuickHeader | None:
+    """Return size and kind of a usual PNG from its first and its last bytes, where reading all of it takes long.
+
+    What stands before the pixels must lie in the start. An orientation behind the pixels is noticed in ``end`` only.
+    """
+    header = _png_header(start)
+    at = _PNG_SECOND_CHUNK
+    while header is not None and at <= len(start) - 8:
+        length, name = _PNG_CHUNK.unpack_from(start, at)
+        if name in _PNG_UNUSUAL:
+            return None
+        if name == b"IDAT":
+            is_usual = end.endswith(_PNG_END) and not any(unusual in end for unusual in _PNG_UNUSUAL)
+            return header if is_usual else None
+        at += 12 + length
+    return None
+
+
+def _png_header(start: bytes) -> QuickHeader | None:
     if start[:16] != _PNG_START or start[29:33] != zlib.crc32(start[12:29]).to_bytes(4, "big"):
         return None
     width_px, height_px, bit_depth, colour_type, compression, filtering, interlacing = _PNG_HEADER.unpack_from(
@@ -94,15 +128,7 @@ def _read_png(start: bytes, num_bytes: int, read_at: ReadAt) -> QuickHeader | No
     kind = _PNG_KINDS.get((bit_depth, colour_type))
     if kind is None or compression or filtering or interlacing > 1 or not width_px or not height_px:
         return None
-    at, known = 33, len(start) - 8
-    while at <= num_bytes - 12:
-        length, name = _PNG_CHUNK.unpack(start[at : at + 8] if at <= known else read_at(at, 8))
-        if name in _PNG_UNUSUAL:
-            return None
-        at += 12 + length
-        if name == b"IEND":
-            return QuickHeader(width_px, height_px, kind) if at <= num_bytes else None
-    return None
+    return QuickHeader(width_px, height_px, kind)
 
 
 _JPEG_FRAME: Final = struct.Struct(">BHHB")

@@ -1,7 +1,8 @@
 """The first step of the walk: which images are there, how large they are, and which cannot be read.
 
-In: a folder of images, here or behind an address, or an array file. Out: a ``Manifest`` with one row an image, sizes from
-the headers alone. Labels and cases are attached in ``labels``; files are read whole, digested and decoded in ``verify``.
+In: a folder of images, here or behind an address, or an array file. Out: a ``Manifest`` with one row an image, sizes
+from the headers alone. Labels and cases are attached in ``labels``; files are read whole, digested and decoded in
+``verify``.
 """
 
 import collections
@@ -115,7 +116,7 @@ def _problems(rows: pl.DataFrame, listing: Listing) -> dict[str, dict[str, str]]
     return problems
 
 
-def _about_the_rest(listing: _Listing) -> tuple[Finding, ...]:
+def _about_the_rest(listing: Listing) -> tuple[Finding, ...]:
     """Report what is no image, so that nothing is dropped in silence."""
     dicom = _dicom_among(listing.others)
     return (

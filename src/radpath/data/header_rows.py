@@ -1,0 +1,172 @@
+"""Headers of many files become rows of a table, in blocks whose size follows the speed of the drive.
+
+In: a folder with names, sizes and versions from ``listing``. Out: tables of one row an image, in the order of the names
+within each. What was read before is remembered in ``scan_cache``; what becomes of the rows is ``scan``'s work.
+
+A local drive answers faster than threads can wait for each other, so files are read one after another; where they keep
+the reader waiting, as on a network, many are asked for at once. The rows are the same either way.
+"""
+
+import collections
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final
+
+import polars as pl
+
+from radpath.data.findings import reason_of, unreadable
+from radpath.data.formats import png
+from radpath.data.headers import QUICK_SUFFIXES, ImageHeader, read_headers
+from radpath.data.inputs import DataSettings
+from radpath.data.location import BLOCK_BYTES, Location, RemotePath
+from radpath.data.quick_headers import START_BYTES, QuickHeader, quick_header, quick_png_header
+from radpath.data.reading import patiently
+from radpath.errors import DataError
+
+UNREAD: Final = "cannot be read"
+"""The reason of a file that the operating system does not deliver: to be tried again in the next scan."""
+
+_FIRST_BLOCK: Final = 64
+_LARGEST_BLOCK: Final = 8192
+_BLOCK_S: Final = 1.0  # how long reading a block may take: what an interruption loses
+_WAIT_S: Final = 0.0005  # a file of a local drive keeps the reader waiting for a tenth of this
+_THREADS: Final = 32
+_BINARY: Final = getattr(os, "O_BINARY", 0)  # Windows would translate the ends of lines
+
+_HEADER_TYPES: Final[dict[str, pl.DataType]] = {
+    "width_px": pl.Int32(),
+    "height_px": pl.Int32(),
+    "channels": pl.Int8(),
+    "bit_depth": pl.Int8(),
+    "mode": pl.String(),
+    "format": pl.String(),
+}
+_COLUMNS: Final[dict[str, pl.DataType]] = {
+    "path": pl.String(),
+    "bytes": pl.Int64(),
+    "version": pl.String(),
+    "member": pl.String(),
+    **_HEADER_TYPES,
+    "reason": pl.String(),
+    "detail": pl.String(),
+}
+
+NO_ROWS: Final = pl.DataFrame(schema=_COLUMNS)
+
+Outcome = QuickHeader | list[ImageHeader] | DataError
+
+
+def read_rows(folder: Location, found: pl.DataFrame, settings: DataSettings) -> Iterator[pl.DataFrame]:
+    """Yield tables of one row an image, for one block of files after another.
+
+    Args:
+        folder: what the paths are relative to.
+        found: columns path, bytes and version.
+        settings: how files are read.
+    """
+    files = list(found.iter_rows())
+    read = partial(read_file, folder, settings=settings)
+    with contextlib.closing(_Crew(waits=isinstance(folder, RemotePath))) as crew:
+        at, block = 0, _FIRST_BLOCK
+        while at < len(files):
+            taken = files[at : at + block]
+            began = time.perf_counter()
+            outcomes = crew.read(read, taken)
+            yield to_table(taken, outcomes)
+            block = min(_LARGEST_BLOCK, max(_FIRST_BLOCK, int(len(taken) * _BLOCK_S / (time.perf_counter() - began))))
+            at += len(taken)
+
+
+class _Crew:
+    """Reads files one after another, or by many threads once they keep it waiting."""
+
+    def __init__(self, *, waits: bool) -> None:
+        self._pool = ThreadPoolExecutor(_THREADS) if waits else None
+
+    def read(
+        self, read: Callable[[tuple[str, int, str]], Outcome], files: Sequence[tuple[str, int, str]]
+    ) -> list[Outcome]:
+        """Return what was read of each file, in order."""
+        if self._pool is not None:
+            return list(self._pool.map(read, files))
+        began_s, began_cpu_s = time.perf_counter(), time.thread_time()
+        outcomes = [read(file) for file in files]
+        waited_s = time.perf_counter() - began_s - (time.thread_time() - began_cpu_s)
+        if waited_s > _WAIT_S * len(files):
+            self._pool = ThreadPoolExecutor(_THREADS)
+        return outcomes
+
+    def close(self) -> None:
+        """End the threads, without what they have not begun."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def read_file(folder: Location, file: tuple[str, int, str], *, settings: DataSettings) -> Outcome:
+    """Return what the header of a file says, or why it cannot be read; network drives get several chances."""
+    name, num_bytes, _ = file
+    try:
+        if name.lower().endswith(QUICK_SUFFIXES):
+            with contextlib.suppress(OSError):
+                quick = _read_quickly(folder, name, num_bytes)
+                if quick is not None:
+                    return quick
+        return patiently(lambda: read_headers(folder / name, settings))
+    except DataError as error:
+        return error
+    except OSError as error:
+        return unreadable(error)
+
+
+def _read_quickly(folder: Location, name: str, num_bytes: int) -> QuickHeader | None:
+    if isinstance(folder, RemotePath):
+        return _read_remotely(folder / name, num_bytes)
+    descriptor = os.open(f"{folder}/{name}", os.O_RDONLY | _BINARY)
+    try:
+        start = os.read(descriptor, START_BYTES)
+
+        def read_at(place: int, number: int) -> bytes:
+            os.lseek(descriptor, place, os.SEEK_SET)
+            return os.read(descriptor, number)
+
+        return quick_header(start, num_bytes, read_at)
+    finally:
+        os.close(descriptor)
+
+
+def _read_remotely(file: RemotePath, num_bytes: int) -> QuickHeader | None:
+    """Read the first block of a remote file, and one more where that does not tell enough."""
+    start = file.read_range(0, BLOCK_BYTES)
+    if start.startswith(png.SIGNATURE) and num_bytes > len(start):
+        at = max(len(start), num_bytes - BLOCK_BYTES)
+        return quick_png_header(start, file.read_range(at, num_bytes - at))
+    return quick_header(start, num_bytes, file.read_range)
+
+
+def to_table(files: Sequence[tuple[str, int, str]], outcomes: Sequence[Outcome]) -> pl.DataFrame:
+    """Return one row an image, with a column for each fact that some header states beside the usual ones."""
+    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    facts: dict[str, dict[int, str | float]] = collections.defaultdict(dict)
+    rows = columns["path"]
+    for file, outcome in zip(files, outcomes, strict=True):
+        if isinstance(outcome, QuickHeader):
+            _append(columns, (*file, "", outcome.width_px, outcome.height_px, *outcome.kind, None, None))
+        elif isinstance(outcome, DataError):
+            _append(columns, (*file, "", *(None,) * len(_HEADER_TYPES), reason_of(outcome), str(outcome)))
+        else:
+            for header in outcome:
+                for name, fact in header.facts.items():
+                    facts[name][len(rows)] = fact
+                told = (getattr(header, name) for name in _HEADER_TYPES)
+                _append(columns, (*file, header.member, *told, None, None))
+    extra = {name: pl.Series(name, [known.get(row) for row in range(len(rows))]) for name, known in facts.items()}
+    return pl.DataFrame(columns, schema=_COLUMNS).with_columns(**extra)
+
+
+def _append(columns: dict[str, list[Any]], row: tuple[object, ...]) -> None:
+    for column, value in zip(columns.values(), row, strict=True):
+        column.append(value)
