@@ -18,9 +18,20 @@ from PIL import Image
 from radpath.data import preparation
 from radpath.data.inputs import DataSettings
 from radpath.data.manifest import Manifest
-from radpath.data.preparation import PixelSettings, PixelStore, prepare, prepare_image, resize, store_key, with_channels
+from radpath.data.morphology import StepSettings, apply_steps
+from radpath.data.preparation import (
+    PixelSettings,
+    PixelStore,
+    prepare,
+    prepare_image,
+    resize,
+    stages,
+    store_key,
+    with_channels,
+)
 from radpath.data.reading import read_image
 from radpath.data.scan import scan
+from radpath.data.stain.normalisation import fit_stain, normalise
 from radpath.errors import DataError, StorageError
 
 SIZES = {"a.png": (30, 41), "b/c.png": (25, 25), "b/d.png": (64, 10)}
@@ -301,3 +312,37 @@ def test_sixteen_bits_use_the_whole_range_or_their_own() -> None:
     assert full[:, :, 0].tolist() == [[0, 1], [2, 255]]
     small = prepare_image(image // 257, PixelSettings.model_validate({**settings, "intensity": "minmax"}))
     assert small[:, :, 0].tolist() == [[0, 1], [2, 255]]
+
+
+def test_steps_come_before_and_after_resizing() -> None:
+    image = noise(40, 40, 3)
+    steps = StepSettings(before=("erosion(1)",), after=("otsu", "opening(1)"))
+    settings = PixelSettings(size_px=20, steps=steps)
+    eroded = apply_steps(image, ["erosion(1)"])
+    expected = apply_steps(resize(eroded, height_px=20, width_px=20), ["otsu", "opening(1)"])
+    result = prepare_image(image, settings)
+    assert np.array_equal(result, np.stack([expected] * 3, axis=2))
+    grey = prepare_image(image, settings.model_copy(update={"channels": "grey"}))
+    assert grey.shape == (20, 20, 1)
+    assert set(np.unique(grey)) == {0, 255}
+
+
+def test_every_stage_has_its_name_and_the_last_one_is_what_is_prepared() -> None:
+    settings = PixelSettings(size_px=16, channels="grey", steps=StepSettings(before=("closing(1)",), after=("otsu",)))
+    image = noise(32, 24).astype(np.uint16) * 257
+    seen = dict(stages(image, settings))
+    assert list(seen) == ["as decoded", "closing(1)", "intensity full, grey", "12 x 16 px", "otsu"]
+    assert [one.dtype.name for one in seen.values()] == ["uint16", "uint16", "uint8", "uint8", "uint8"]
+    assert np.array_equal(seen["otsu"], prepare_image(image, settings)[:, :, 0])
+
+
+def test_colour_images_get_the_stain_of_the_reference_and_grey_ones_do_not() -> None:
+    generator = np.random.default_rng(0)
+    units = generator.gamma(3, 0.3, (32 * 32, 2)) + 0.3
+    density = units @ np.array([[0.65, 0.7, 0.29], [0.3, 0.9, 0.3]])
+    tissue = (240 * np.exp(-density)).astype(np.uint8).reshape(32, 32, 3)
+    reference = fit_stain([255 - (255 - tissue) // 2], "reinhard")
+    settings = PixelSettings(size="native")
+    assert np.array_equal(prepare_image(tissue, settings, stain=reference), normalise(tissue, reference).image)
+    assert "stain reinhard" in dict(stages(tissue, settings, stain=reference))
+    assert "stain reinhard" not in dict(stages(tissue[:, :, 0], settings, stain=reference))

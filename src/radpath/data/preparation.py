@@ -26,8 +26,10 @@ from torch.nn import functional
 from radpath import files
 from radpath.data.inputs import DataSettings
 from radpath.data.manifest import Manifest
+from radpath.data.morphology import StepSettings, apply_step, parse_step
 from radpath.data.pixels import to_uint8
 from radpath.data.reading import read_image
+from radpath.data.stain.normalisation import StainReference, normalise
 from radpath.errors import DataError
 from radpath.progress import track
 from radpath.settings import Settings
@@ -57,6 +59,7 @@ class PixelSettings(Settings):
     (for 16-bit files that use a small part of their range)."""
     channels: Literal["grey", "rgb"] = "rgb"
     """grey: one channel, repeated for the network; rgb: three channels."""
+    steps: StepSettings = Field(default_factory=StepSettings)
 
 
 @final
@@ -104,19 +107,56 @@ def store_key(manifest: Manifest, data: DataSettings, settings: PixelSettings) -
     return files.digest_json([content, shaping])
 
 
-def prepare_image(image: np.ndarray, settings: PixelSettings) -> Pixels:
-    """Bring one decoded image to its depth, channels and size: (height, width, 1 or 3), uint8."""
+def prepare_image(image: np.ndarray, settings: PixelSettings, *, stain: StainReference | None = None) -> Pixels:
+    """Bring one decoded image to its depth, channels and size: (height, width, 1 or 3), uint8.
+
+    Args:
+        image: as ``read_image`` returns it.
+        settings: what is done to it.
+        stain: the training images' typical stain, to which colour images are brought; None to leave colours alone.
+    """
+    *_, (_, prepared) = stages(image, settings, stain=stain)
+    return with_channels(prepared, settings.channels)
+
+
+def stages(
+    image: np.ndarray, settings: PixelSettings, *, stain: StainReference | None = None
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the image as it is decoded, and after each stage of ``prepare_image``, with the stage's name.
+
+    Grey is (height, width) and colour (height, width, 3); the type is that of the stage.
+    """
+    yield "as decoded", image
+    if stain is not None and image.ndim == 3:
+        image = normalise(to_uint8(image, intensity="full"), stain).image
+        yield f"stain {stain.typical.method}", image
+    for text in settings.steps.before:
+        image = apply_step(image, parse_step(text))
+        yield text, image
     pixels = with_channels(to_uint8(image, intensity=settings.intensity), settings.channels)
+    yield f"intensity {settings.intensity}, {settings.channels}", _flat(pixels)
+    height, width = _size(pixels, settings)
+    pixels = resize(pixels, height_px=height, width_px=width)
+    yield f"{width} x {height} px", _flat(pixels)
+    image = _flat(pixels)
+    for text in settings.steps.after:
+        image = apply_step(image, parse_step(text))
+        yield text, image
+
+
+def _flat(pixels: Pixels) -> np.ndarray:
+    """Return grey as (height, width), colour as it is."""
+    return pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
+
+
+def _size(pixels: Pixels, settings: PixelSettings) -> tuple[int, int]:
+    """Return the height and width that an image gets, in pixels."""
     height, width = pixels.shape[:2]
     longest = max(height, width)
     if settings.size == "native" and longest <= settings.max_side_px:
-        return pixels
+        return height, width
     target = settings.size_px if settings.size == "fixed" else settings.max_side_px
-    return resize(
-        pixels,
-        height_px=max(1, round(height * target / longest)),
-        width_px=max(1, round(width * target / longest)),
-    )
+    return max(1, round(height * target / longest)), max(1, round(width * target / longest))
 
 
 def with_channels(image: UInt8[np.ndarray, "..."], channels: Literal["grey", "rgb"]) -> Pixels:
