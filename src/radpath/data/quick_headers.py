@@ -184,7 +184,7 @@ _Tags = dict[int, tuple[int, int, bytes]]
 def _exif_orientation(block: bytes) -> int | None:
     """Return the orientation that an EXIF block states, 1 where it states none, None where the block is unusual."""
     inside = block[6:] + bytes(8)  # as the careful reader does, since some writers leave out the last field
-    order = _BYTE_ORDERS.get(inside[:4])
+    order = _BYTE_ORDERS.get(inside[:4]) if block.startswith(b"Exif\0\0") else None
     tags = None if order is None else _read_tags(inside, len(inside), lambda _at, _number: b"", fetched=frozenset())
     if tags is None or order is None:
         return None

@@ -1,9 +1,11 @@
-"""Decodes every kept image once: what cannot be decoded is excluded, what can gets a digest of its pixels.
+"""Decodes every kept image once: what cannot be decoded is excluded, what can gets digests of its file and its pixels.
 
-In: a manifest. Out: the same manifest with ``pixel_digest`` filled. Identical pixels are found in ``twins``.
+In: a manifest. Out: the same manifest with ``file_digest`` and ``pixel_digest`` filled. Identical pixels are found in
+``twins``.
 """
 
 import collections
+import contextlib
 import itertools
 import os
 from collections.abc import Iterator
@@ -12,8 +14,10 @@ from typing import Final
 
 import polars as pl
 
+from radpath import files
 from radpath.data.findings import exclude_and_note, reason_of, unreadable
 from radpath.data.inputs import DataSettings
+from radpath.data.location import local_file
 from radpath.data.manifest import Manifest
 from radpath.data.pixels import pixel_digest
 from radpath.data.reading import read_image
@@ -39,10 +43,26 @@ def verify(manifest: Manifest, settings: DataSettings) -> Manifest:
         else:
             problems[reason_of(outcome)][record_id] = str(outcome)
     pixels = pl.col("record_id").replace_strict(digests, default=None, return_dtype=pl.String)
-    verified = manifest.replace(manifest.table.with_columns(pixel_digest=pixels))
+    verified = manifest.replace(manifest.table.with_columns(pixel_digest=pixels, file_digest=_file_digests(manifest)))
     for reason in sorted(problems):
         verified = exclude_and_note(verified, problems[reason], reason=reason)
     return verified
+
+
+def _file_digests(manifest: Manifest) -> pl.Expr:
+    """Return the digest of each record's file, and for an image that shares its file, one of that and its place."""
+    unknown = manifest.kept.filter(pl.col("file_digest").is_null())["path"].unique(maintain_order=True)
+    whole: dict[str, str] = {}
+    for path in track(unknown, total=len(unknown), what="reading", unit="files"):
+        with contextlib.suppress(OSError), local_file(manifest.images / path) as file:
+            whole[path] = files.digest_file(file)
+    of_file = pl.col("path").replace_strict(whole, default=None, return_dtype=pl.String)
+    of_member = pl.concat_str(of_file, pl.lit(" "), "member").map_elements(_digest_text, return_dtype=pl.String)
+    return pl.coalesce("file_digest", pl.when(pl.col("member") == "").then(of_file).otherwise(of_member))
+
+
+def _digest_text(text: str) -> str:
+    return files.digest_bytes(text.encode())
 
 
 def _decode_all(manifest: Manifest, settings: DataSettings) -> Iterator[tuple[str, str | DataError]]:
