@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as hnp
 from PIL import ExifTags, Image, ImageOps
 
 from radpath.data.headers import IMAGE_SUFFIXES, read_header
-from radpath.data.pixels import decode, pixel_digest, to_uint8
+from radpath.data.pixels import REDUCE_ABOVE, decode, pixel_digest, to_uint8
+from radpath.data.preparation import resize
 from radpath.errors import DataError
 
 Transparency = Literal["white", "black", "refuse"]
@@ -25,8 +26,10 @@ NOISE = np.random.default_rng(11)
 SIXTEEN_BIT_IMAGES = hnp.arrays(np.uint16, hnp.array_shapes(min_dims=2, max_dims=3, max_side=6))
 
 
-def decoded(path: Path, *, max_pixels: int = 10_000, transparency: Transparency = "refuse") -> np.ndarray:
-    return decode(path, max_pixels=max_pixels, transparency=transparency)
+def decoded(
+    path: Path, *, max_pixels: int = 10_000, transparency: Transparency = "refuse", longest_side_px: int | None = None
+) -> np.ndarray:
+    return decode(path, max_pixels=max_pixels, transparency=transparency, longest_side_px=longest_side_px)
 
 
 def saved(folder: Path, pixels: np.ndarray, name: str = "picture.png", **options: Any) -> Path:
@@ -276,6 +279,99 @@ def test_a_constant_image_has_no_contrast_and_no_division_by_zero(value: int) ->
 def test_eight_bits_stay_as_they_are_in_full_range() -> None:
     image = np.arange(256, dtype=np.uint8).reshape(16, 16)
     np.testing.assert_array_equal(to_uint8(image, intensity="full"), image)
+
+
+def texture(height: int, width: int, channels: int) -> np.ndarray:
+    """Draw strokes of every width, in the colours of stained tissue or of inks."""
+    rows, columns = np.mgrid[:height, :width]
+    waves = [np.sin(rows / (3 + 2 * n)) + np.cos(columns / (4 + n) + rows / 9) for n in range(channels)]
+    noise = NOISE.normal(0, 0.3, (height, width, channels))
+    return ((np.stack(waves, axis=2) + noise) * 50 + 128).clip(0, 255).astype(np.uint8)
+
+
+SCALED_PX = 24
+SIDES_PX = {2: (192, 160), 4: (384, 320), 8: (768, 704)}
+
+
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_a_jpeg_decoded_at_a_fraction_and_scaled_is_close_to_the_whole_one_scaled(
+    tmp_path: Path, reduction: int, mode: str
+) -> None:
+    height, width = SIDES_PX[reduction]
+    pixels = texture(height, width, len(mode) if mode != "L" else 1)
+    Image.frombytes(mode, (width, height), pixels.tobytes()).save(tmp_path / "1.jpg", quality=90)
+    whole = decoded(tmp_path / "1.jpg", max_pixels=10**6)
+    reduced = decoded(tmp_path / "1.jpg", max_pixels=10**6, longest_side_px=SCALED_PX)
+    assert reduced.shape[:2] == (height // reduction, width // reduction)
+    assert max(reduced.shape[:2]) >= REDUCE_ABOVE * SCALED_PX
+    scaled = [
+        resize(image[:, :, None] if image.ndim == 2 else image, height_px=SCALED_PX, width_px=SCALED_PX)
+        for image in (whole, reduced)
+    ]
+    assert np.abs(scaled[0].astype(int) - scaled[1]).max() <= 4
+
+
+def test_pixels_at_a_fraction_of_the_size_equal_pillows_draft(tmp_path: Path) -> None:
+    path = saved(tmp_path, texture(192, 160, 3), "1.jpg", quality=90)
+    with Image.open(path) as picture:
+        picture.draft("RGB", (80, 96))
+        np.testing.assert_array_equal(decoded(path, max_pixels=10**6, longest_side_px=SCALED_PX), np.asarray(picture))
+
+
+def test_a_fraction_is_turned_as_the_whole(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    path = saved(tmp_path, texture(192, 160, 3), "1.jpg", quality=90, exif=exif)
+    turned = decoded(path, max_pixels=10**6, longest_side_px=SCALED_PX)
+    assert turned.shape == (80, 96, 3)
+    with Image.open(path) as picture:
+        picture.draft("RGB", (80, 96))
+        np.testing.assert_array_equal(turned, np.rot90(np.asarray(picture), k=-1))
+
+
+@pytest.mark.parametrize("name", ["1.png", "1.tif", "odd.jpg"])
+def test_other_formats_and_sides_that_do_not_divide_are_decoded_whole(tmp_path: Path, name: str) -> None:
+    size = (193, 160) if name == "odd.jpg" else (192, 160)
+    path = saved(tmp_path, texture(*size, 3), name)
+    np.testing.assert_array_equal(
+        decoded(path, max_pixels=10**6, longest_side_px=SCALED_PX), decoded(path, max_pixels=10**6)
+    )
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 0.95])
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"], ids=["cut", "cut and closed"])
+def test_a_fraction_of_a_truncated_jpeg_is_refused(tmp_path: Path, share: float, end: bytes) -> None:
+    path = saved(tmp_path, texture(192, 160, 3), "1.jpg", quality=90)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))] + end)
+    with pytest.raises(DataError, match=r"^truncated or damaged: "):
+        decoded(path, max_pixels=10**6, longest_side_px=SCALED_PX)
+
+
+FLOAT_IMAGES = hnp.arrays(
+    np.float32,
+    hnp.array_shapes(min_dims=2, max_dims=3, max_side=6),
+    elements=st.floats(-(2.0**100), 2.0**100, width=32),
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(FLOAT_IMAGES)
+def test_minmax_of_fractions_uses_the_whole_range_and_keeps_the_order(image: np.ndarray) -> None:
+    stretched = to_uint8(image, intensity="minmax")
+    lowest, highest = float(image.min()), float(image.max())
+    if lowest == highest:
+        assert not stretched.any()
+        return
+    assert (stretched.min(), stretched.max()) == (0, 255)
+    expected = (image.astype(np.float64) - lowest) / (highest - lowest) * 255
+    np.testing.assert_allclose(stretched, expected, atol=0.5 + 1e-6)
+
+
+def test_floating_point_numbers_have_no_full_range() -> None:
+    with pytest.raises(DataError, match=r"^no full range: floating-point pixels have none; choose another intensity"):
+        to_uint8(np.zeros((2, 2), np.float32), intensity="full")
 
 
 @pytest.mark.parametrize(
