@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -111,10 +111,9 @@ def read_file(folder: Location, file: tuple[str, int, str], *, settings: DataSet
     name, num_bytes, _ = file
     try:
         if name.lower().endswith(QUICK_SUFFIXES):
-            with contextlib.suppress(OSError):
-                quick = _read_quickly(folder, name, num_bytes)
-                if quick is not None:
-                    return quick
+            quick = _read_quickly(folder, name, num_bytes)
+            if quick is not None:
+                return quick
         return patiently(lambda: read_headers(folder / name, settings))
     except DataError as error:
         return error
@@ -123,19 +122,22 @@ def read_file(folder: Location, file: tuple[str, int, str], *, settings: DataSet
 
 
 def _read_quickly(folder: Location, name: str, num_bytes: int) -> QuickHeader | None:
-    if isinstance(folder, RemotePath):
-        return _read_remotely(folder / name, num_bytes)
-    descriptor = os.open(f"{folder}/{name}", os.O_RDONLY | _BINARY)
+    """Return the quick reader's answer, None also where the drive fails: the careful reader tries again."""
     try:
-        start = os.read(descriptor, START_BYTES)
+        if isinstance(folder, RemotePath):
+            return _read_remotely(folder / name, num_bytes)
+        descriptor = os.open(f"{folder}/{name}", os.O_RDONLY | _BINARY)
+        try:
+            return quick_header(os.read(descriptor, START_BYTES), num_bytes, partial(_read_at, descriptor))
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None
 
-        def read_at(place: int, number: int) -> bytes:
-            os.lseek(descriptor, place, os.SEEK_SET)
-            return os.read(descriptor, number)
 
-        return quick_header(start, num_bytes, read_at)
-    finally:
-        os.close(descriptor)
+def _read_at(descriptor: int, place: int, num_bytes: int) -> bytes:
+    os.lseek(descriptor, place, os.SEEK_SET)
+    return os.read(descriptor, num_bytes)
 
 
 def _read_remotely(file: RemotePath, num_bytes: int) -> QuickHeader | None:
@@ -149,24 +151,20 @@ def _read_remotely(file: RemotePath, num_bytes: int) -> QuickHeader | None:
 
 def to_table(files: Sequence[tuple[str, int, str]], outcomes: Sequence[Outcome]) -> pl.DataFrame:
     """Return one row an image, with a column for each fact that some header states beside the usual ones."""
-    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    rows: list[tuple[object, ...]] = []
     facts: dict[str, dict[int, str | float]] = collections.defaultdict(dict)
-    rows = columns["path"]
-    for file, outcome in zip(files, outcomes, strict=True):
+    for (name, num_bytes, version), outcome in zip(files, outcomes, strict=True):
         if isinstance(outcome, QuickHeader):
-            _append(columns, (*file, "", outcome.width_px, outcome.height_px, *outcome.kind, None, None))
+            rows.append((name, num_bytes, version, "", outcome.width_px, outcome.height_px, *outcome.kind, None, None))
         elif isinstance(outcome, DataError):
-            _append(columns, (*file, "", *(None,) * len(_HEADER_TYPES), reason_of(outcome), str(outcome)))
+            unknown = (None,) * len(_HEADER_TYPES)
+            rows.append((name, num_bytes, version, "", *unknown, reason_of(outcome), str(outcome)))
         else:
             for header in outcome:
-                for name, fact in header.facts.items():
-                    facts[name][len(rows)] = fact
-                told = (getattr(header, name) for name in _HEADER_TYPES)
-                _append(columns, (*file, header.member, *told, None, None))
+                for fact in header.facts:
+                    facts[fact][len(rows)] = header.facts[fact]
+                told = (getattr(header, column) for column in _HEADER_TYPES)
+                rows.append((name, num_bytes, version, header.member, *told, None, None))
+    columns = dict(zip(_COLUMNS, zip(*rows, strict=True), strict=True)) if rows else {}
     extra = {name: pl.Series(name, [known.get(row) for row in range(len(rows))]) for name, known in facts.items()}
     return pl.DataFrame(columns, schema=_COLUMNS).with_columns(**extra)
-
-
-def _append(columns: dict[str, list[Any]], row: tuple[object, ...]) -> None:
-    for column, value in zip(columns.values(), row, strict=True):
-        column.append(value)

@@ -172,84 +172,69 @@ def _walk_segments(start: bytes) -> tuple[tuple[int, ...], int] | None:
 
 
 _BYTE_ORDERS: Final = {b"II*\0": "<", b"MM\0*": ">"}
-_ENTRIES: Final = {order: struct.Struct(f"{order}HHI4s") for order in "<>"}  # number, type, count, value or its place
-_VALUE_BYTES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+_ENTRIES: Final = {order: struct.Struct(f"{order}HHII") for order in "<>"}  # number, type, count, value or its place
+_VALUE_BYTES: Final = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)  # by type
 _SHORT, _LONG = 3, 4
 _MOST_TAGS: Final = 64
+_ELSEWHERE: Final = -1  # several values, or no whole number
+_NEXT_DIRECTORY: Final = -1
 
-_Tags = dict[int, tuple[int, int, bytes]]
-"""For each tag its type, the number of its values, and their bytes, which are "" where they were not fetched."""
+_Tags = dict[int, int]
+"""For each tag its only value, where it is a whole number."""
+_Entries = dict[int, tuple[int, int, int]]
+"""For each tag whose values stand elsewhere in the file their type, number and place."""
 
 
 def _exif_orientation(block: bytes) -> int | None:
     """Return the orientation that an EXIF block states, 1 where it states none, None where the block is unusual."""
     inside = block[6:] + bytes(8)  # as the careful reader does, since some writers leave out the last field
-    order = _BYTE_ORDERS.get(inside[:4]) if block.startswith(b"Exif\0\0") else None
-    tags = None if order is None else _read_tags(inside, len(inside), lambda _at, _number: b"", fetched=frozenset())
-    if tags is None or order is None:
+    if not block.startswith(b"Exif\0\0") or inside[:4] not in _BYTE_ORDERS:
         return None
-    if 274 not in tags:
-        return 1
-    orientation = _number(tags[274], order)
-    return orientation if orientation in range(1, 9) and tags[274][0] == _SHORT else None
+    found = _read_tags(inside, len(inside), lambda _at, _number: b"")
+    orientation = None if found is None else found[0].get(274, 1)
+    return orientation if orientation in range(1, 9) else None
 
 
-def _read_tags(start: bytes, num_bytes: int, read_at: ReadAt, *, fetched: frozenset[int]) -> _Tags | None:
+def _read_tags(start: bytes, num_bytes: int, read_at: ReadAt) -> tuple[_Tags, _Entries] | None:
     """Return the first directory's tags, None where one is repeated, of an unknown type or lies outside the file."""
     order = _BYTE_ORDERS[start[:4]]
-    place = int.from_bytes(start[4:8], "little" if order == "<" else "big")
+    is_little = order == "<"
+    place = int.from_bytes(start[4:8], "little" if is_little else "big")
     head = _part(start, place, 2, read_at)
-    num_tags = struct.unpack(f"{order}H", head)[0] if len(head) == 2 and place >= 8 else _MOST_TAGS + 1
-    body = _part(start, place + 2, 12 * num_tags + 4, read_at) if num_tags <= _MOST_TAGS else b""
+    num_tags = int.from_bytes(head, "little" if is_little else "big")
+    if place < 8 or len(head) < 2 or num_tags > _MOST_TAGS:
+        return None
+    body = _part(start, place + 2, 12 * num_tags + 4, read_at)
     if len(body) < 12 * num_tags + 4:
         return None
-    tags: _Tags = {}
-    for number, kind, count, value in _ENTRIES[order].iter_unpack(body[: 12 * num_tags]):
-        size = _VALUE_BYTES.get(kind, 0) * count
-        if number in tags or not size:
+    tags: _Tags = {_NEXT_DIRECTORY: int.from_bytes(body[-4:], "big")}
+    elsewhere: _Entries = {}
+    for number, kind, count, value in _ENTRIES[order].iter_unpack(body[:-4]):
+        size = _VALUE_BYTES[kind] * count if kind <= 12 else 0
+        if number in tags or not size or (size > 4 and not 8 <= value <= num_bytes - size):
             return None
-        if size > 4:
-            (at,) = struct.unpack(f"{order}I", value)
-            if at < 8 or at + size > num_bytes:
-                return None
-            value = _part(start, at, size, read_at) if number in fetched else b""  # noqa: PLW2901 - the value is there
-        tags[number] = kind, count, value
-    tags[_NEXT_DIRECTORY] = _LONG, 1, body[12 * num_tags :]
-    return tags
+        if kind == _LONG and count == 1:
+            tags[number] = value
+        elif kind == _SHORT and count == 1:
+            tags[number] = value & 0xFFFF if is_little else value >> 16
+        else:
+            tags[number] = _ELSEWHERE
+            elsewhere[number] = kind, count, value
+    return tags, elsewhere
 
 
 def _part(start: bytes, at: int, num_bytes: int, read_at: ReadAt) -> bytes:
     return start[at : at + num_bytes] if at + num_bytes <= len(start) else read_at(at, num_bytes)
 
 
-def _number(tag: tuple[int, int, bytes], order: str) -> int:
-    """Return the only value of a tag, -1 where it has several or is no whole number."""
-    kind, count, value = tag
-    if count != 1 or kind not in (_SHORT, _LONG) or len(value) != 4:
-        return -1
-    return int(struct.unpack_from(f"{order}{'H' if kind == _SHORT else 'I'}", value)[0])
-
-
-def _samples(tag: tuple[int, int, bytes], order: str) -> int:
-    """Return the value that all samples of a pixel share, -1 where they differ."""
-    kind, count, value = tag
-    if kind != _SHORT or count not in (1, 3) or len(value) < 2 * count:
-        return -1
-    first, *others = struct.unpack_from(f"{order}{count}H", value)
-    return -1 if any(other != first for other in others) else int(first)
-
-
-_NEXT_DIRECTORY: Final = -1
 _BITS, _DESCRIPTION, _SAMPLE_FORMAT = 258, 270, 339
-_FETCHED: Final = frozenset((_BITS, _DESCRIPTION, _SAMPLE_FORMAT))
-_NEEDED: Final = frozenset((256, 257, 259, 262, 273, 278, 279))
+_NEEDED: Final = frozenset((_NEXT_DIRECTORY, 256, 257, 259, 262, 273, 278, 279))
 # What may stand beside these: subfile type, bits, fill order, description, orientation, samples a pixel, planes,
 # predictor, format of samples, and what changes nothing: names, resolution, software, date, artist, copyright.
-_PASSED: Final = frozenset(
-    (_NEXT_DIRECTORY, 254, _BITS, 266, 269, 270, 274, 277, 282, 283, 284, 285, 296, 305, 306, 315, 317, 339)
+_KNOWN: Final = _NEEDED | frozenset(
+    (254, _BITS, 266, 269, _DESCRIPTION, 274, 277, 282, 283, 284, 285, 296, 305, 306, 315, 317, _SAMPLE_FORMAT)
 )
-_USUAL_NUMBERS: Final = {254: (0,), 266: (1,), 274: range(1, 9), 284: (1,), _NEXT_DIRECTORY: (0,)}
-_DIFFERENCES: Final = (5, 8, 32946, 50000)  # compressions that may store differences of neighbours
+_DIFFERENCES: Final = frozenset((5, 8, 32946, 50000))  # compressions that may store differences of neighbours
 _COMPRESSIONS: Final = frozenset((1, 32773, *_DIFFERENCES))
 _TIFFFILES_SHAPE: Final = re.compile(rb'\{"shape": \[[0-9, ]+\]\}\0*')
 _TIFF_KINDS: Final[dict[tuple[int, int, int], Kind]] = {  # photometric interpretation, samples a pixel, bits a sample
@@ -263,33 +248,59 @@ _TIFF_KINDS: Final[dict[tuple[int, int, int], Kind]] = {  # photometric interpre
 
 def _read_tiff(start: bytes, num_bytes: int, read_at: ReadAt) -> QuickHeader | None:
     """Read the directory of a file of one page, in strips, with nothing in it that this module does not know."""
-    order = _BYTE_ORDERS[start[:4]]
-    tags = _read_tags(start, num_bytes, read_at, fetched=_FETCHED)
-    if tags is None or not _NEEDED <= tags.keys() <= _NEEDED | _PASSED:
+    found = _read_tags(start, num_bytes, read_at)
+    if found is None or not _NEEDED <= found[0].keys() <= _KNOWN:
         return None
-    if any(number in tags and _number(tags[number], order) not in usual for number, usual in _USUAL_NUMBERS.items()):
+    tags, elsewhere = found
+    samples = tags.get(277, 1)
+    bits = tags.get(_BITS, 1)
+    if samples == 3:
+        bits = _shared_value(start, elsewhere.get(_BITS), read_at)
+    kind = _TIFF_KINDS.get((tags[262], samples, bits))
+    orientation = tags.get(274, 1)
+    if kind is None or not 0 < orientation < 9 or not _are_usual(tags, bits):
         return None
-    width_px, height_px, compression, photometric, rows = (
-        _number(tags[number], order) for number in (256, 257, 259, 262, 278)
+    if elsewhere and not _are_usual_elsewhere(start, elsewhere, samples, read_at):
+        return None
+    if orientation >= 5:
+        return QuickHeader(tags[257], tags[256], kind)
+    return QuickHeader(tags[256], tags[257], kind)
+
+
+def _are_usual(tags: _Tags, bits: int) -> bool:
+    """Return whether a directory's numbers are those of a single page in strips that is neither odd nor empty."""
+    compression, predictor = tags[259], tags.get(317, 1)
+    return (
+        compression in _COMPRESSIONS
+        and (predictor == 1 or (predictor == 2 and compression in _DIFFERENCES and bits >= 8))
+        and tags[256] > 0
+        and tags[257] > 0
+        and tags[278] > 0
+        and tags[_NEXT_DIRECTORY] == 0
+        and tags.get(254, 0) == 0
+        and tags.get(266, 1) == 1
+        and tags.get(284, 1) == 1
+        and tags.get(_SAMPLE_FORMAT, 1) in (1, _ELSEWHERE)
     )
-    num_samples = _number(tags[277], order) if 277 in tags else 1
-    bits = _samples(tags[_BITS], order) if _BITS in tags else 1
-    kind = _TIFF_KINDS.get((photometric, num_samples, bits))
-    if kind is None or (_BITS in tags and tags[_BITS][1] != num_samples) or min(width_px, height_px, rows) <= 0:
-        return None
-    differs = compression in _DIFFERENCES and bits >= 8
-    if compression not in _COMPRESSIONS or not _are_known(tags, order, differs=differs):
-        return None
-    is_turned = 274 in tags and _number(tags[274], order) >= 5
-    return QuickHeader(height_px, width_px, kind) if is_turned else QuickHeader(width_px, height_px, kind)
 
 
-def _are_known(tags: _Tags, order: str, *, differs: bool) -> bool:
-    """Return whether places, predictor, format of samples and description are what they mostly are."""
-    if any(tags[number][0] not in (_SHORT, _LONG) for number in (273, 279)):
+def _are_usual_elsewhere(start: bytes, elsewhere: _Entries, samples: int, read_at: ReadAt) -> bool:
+    """Return whether what stands outside the directory is usual: places, formats of samples and the description."""
+    if any(number in elsewhere and elsewhere[number][0] not in (_SHORT, _LONG) for number in (273, 279)):
         return False
-    if 317 in tags and _number(tags[317], order) not in ((1, 2) if differs else (1,)):
+    if _SAMPLE_FORMAT in elsewhere and (samples != 3 or _shared_value(start, elsewhere[_SAMPLE_FORMAT], read_at) != 1):
         return False
-    if _SAMPLE_FORMAT in tags and _samples(tags[_SAMPLE_FORMAT], order) != 1:
-        return False
-    return _DESCRIPTION not in tags or _TIFFFILES_SHAPE.fullmatch(tags[_DESCRIPTION][2]) is not None
+    if _DESCRIPTION not in elsewhere:
+        return True
+    kind, count, place = elsewhere[_DESCRIPTION]
+    return kind == 2 and count > 4 and _TIFFFILES_SHAPE.fullmatch(_part(start, place, count, read_at)) is not None
+
+
+def _shared_value(start: bytes, entry: tuple[int, int, int] | None, read_at: ReadAt) -> int:
+    """Return the value that all three samples of a pixel share, -1 where they differ."""
+    if entry is None or entry[:2] != (_SHORT, 3):
+        return -1
+    value = _part(start, entry[2], 6, read_at)
+    if value[:2] != value[2:4] or value[:2] != value[4:6]:
+        return -1
+    return int.from_bytes(value[:2], "little" if _BYTE_ORDERS[start[:4]] == "<" else "big")
