@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 import radpath
+from radpath.data.location import Location, parse_location
 from radpath.errors import RadpathError, RunInterruptedError, exit_codes
 
 
@@ -41,9 +42,14 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Images = Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of images, or a MedMNIST .npz file.")]
+Images = Annotated[
+    str,
+    typer.Argument(
+        metavar="IMAGES", help="Folder of images, or a MedMNIST .npz file; a path, or an address: s3://bucket/folder."
+    ),
+]
 Labels = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--labels", metavar="TABLE", help="Labels as CSV or TSV; not needed where folders or names say the class."
     ),
@@ -65,7 +71,7 @@ def fit(images: Images, labels: Labels = None, settings: Sets = None, out: Out =
     """
     from radpath.recipes.fit import fit as recipe
 
-    recipe(images, labels=labels, assignments=settings or [], out=out, command=_command())
+    recipe(parse_location(images), labels=_place(labels), assignments=settings or [], out=out, command=_command())
 
 
 @app.command()
@@ -110,7 +116,7 @@ def predict(
     """Apply a trained run, with its frozen threshold, to new images."""
     from radpath.recipes.predict import predict_new
 
-    predict_new(run, images, out=out)
+    predict_new(run, parse_location(images), out=out)
 
 
 @app.command()
@@ -118,7 +124,7 @@ def scan(images: Images, labels: Labels = None, settings: Sets = None, out: Out 
     """Look at the data: sizes, classes, cases, damage; train nothing."""
     from radpath.recipes.inspect import scan_images
 
-    scan_images(images, labels=labels, assignments=settings or [], out=out)
+    scan_images(parse_location(images), labels=_place(labels), assignments=settings or [], out=out)
 
 
 @app.command()
@@ -126,7 +132,25 @@ def split(images: Images, labels: Labels = None, settings: Sets = None, out: Out
     """Divide the cases into train, validation and test, without leaks."""
     from radpath.recipes.inspect import split_images
 
-    split_images(images, labels=labels, assignments=settings or [], out=out)
+    split_images(parse_location(images), labels=_place(labels), assignments=settings or [], out=out)
+
+
+@app.command()
+def preview(
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="EXPERIMENT|RUN|IMAGES", help="An experiment.toml, a run folder, or images."),
+    ],
+    settings: Sets = None,
+    out: Out = None,
+) -> None:
+    """Show what the network sees: a few images after every step, with each random change alone and all together.
+
+    Writes preview.png; trains nothing. Padding is drawn as stripes.
+    """
+    from radpath.recipes.preview import preview as recipe
+
+    recipe(target, assignments=settings or [], out=out)
 
 
 @app.command()
@@ -159,6 +183,10 @@ def _main(
     if version:
         typer.echo(f"radpath {radpath.__version__}")
         raise typer.Exit
+
+
+def _place(given: str | None) -> Location | None:
+    return None if given is None else parse_location(given)
 
 
 def _command() -> str:
