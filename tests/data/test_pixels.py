@@ -403,3 +403,16 @@ def test_lossless_jpegs_of_one_tile_equal_their_source(shared_data: Path) -> Non
     equal = [path.name for path in paths if np.array_equal(decoded(path, max_pixels=100_000), source)]
     assert len(paths) == 3
     assert [name.rpartition("-8")[0].rpartition("-")[2] for name in equal] == ["RGB", "YBR"]
+
+
+def test_jpegs_of_every_process_are_decoded_or_refused_with_their_depth(shared_data: Path) -> None:
+    outcomes: Counter[str] = Counter()
+    for path in sorted((shared_data / "wsidicom_data" / "encoded").glob("*.jpg")):
+        try:
+            image = decoded(path, max_pixels=100_000)
+        except DataError as error:
+            outcomes[str(error)] += 1
+        else:
+            outcomes[f"{image.dtype} {image.ndim}"] += 1
+    refused = "unsupported: a JPEG of {} bits a sample; export it as PNG or TIFF of 16 bits"
+    assert outcomes == {"uint8 2": 2, "uint8 3": 4, refused.format(12): 1, refused.format(16): 1}
