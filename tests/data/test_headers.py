@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
+from radpath.data.dicom.recognition import DICOM_SUFFIXES
 from radpath.data.headers import IMAGE_SUFFIXES, ImageHeader, read_header, read_headers, read_stored
 from radpath.data.inputs import DataSettings
 from radpath.data.slides.opening import SLIDE_SUFFIXES
@@ -95,7 +96,7 @@ def test_the_format_is_recognised_by_content_not_by_name(tmp_path: Path) -> None
 
 
 def test_suffixes_are_lower_case_and_begin_with_a_dot() -> None:
-    assert set(IMAGE_SUFFIXES) == {".png", ".jpg", ".jpeg", ".tif", ".tiff", *SLIDE_SUFFIXES}
+    assert set(IMAGE_SUFFIXES) == {".png", ".jpg", ".jpeg", ".tif", ".tiff", *DICOM_SUFFIXES, *SLIDE_SUFFIXES}
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in SLIDE_SUFFIXES)
 
 

@@ -1,7 +1,7 @@
 """What an image file says about itself, read from its header without decoding pixels.
 
 In: the path of a file. Out: an ``ImageHeader``, or a ``DataError`` with one short reason. The format is recognised by
-content, never by name. ``pixels`` decodes; ``formats`` knows PNG, JPEG and TIFF.
+content, never by name. ``pixels`` decodes; ``formats`` knows PNG, JPEG and TIFF, ``dicom`` and ``slides`` the rest.
 """
 
 import dataclasses
@@ -9,6 +9,7 @@ import io
 from collections.abc import Mapping
 from typing import Final, Literal
 
+from radpath.data.dicom.recognition import DICOM_SUFFIXES, dicom_headers, is_dicom
 from radpath.data.formats import jpeg, png, tiff
 from radpath.data.formats.stored import GREY_MODES, Mode, StoredImage
 from radpath.data.inputs import DataSettings
@@ -16,8 +17,8 @@ from radpath.data.location import Location
 from radpath.data.slides.opening import SLIDE_SUFFIXES
 from radpath.errors import DataError
 
-IMAGE_SUFFIXES: Final = (".jpeg", ".jpg", ".png", ".tif", ".tiff", *SLIDE_SUFFIXES)
-"""Names of image files end so, in lower or upper case."""
+IMAGE_SUFFIXES: Final = (".jpeg", ".jpg", ".png", ".tif", ".tiff", *DICOM_SUFFIXES, *SLIDE_SUFFIXES)
+"""Names of image files end so, in lower or upper case; DICOM files may have any name."""
 
 QUICK_SUFFIXES: Final = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
 """Names of files that ``quick_headers`` may answer for; whatever it leaves open is read here."""
@@ -40,7 +41,7 @@ class ImageHeader:
     channels: Literal[1, 3]
     bit_depth: Literal[8, 16, 32]
     mode: Mode
-    format: Literal["PNG", "JPEG", "TIFF", "slide"]
+    format: Literal["PNG", "JPEG", "TIFF", "DICOM", "slide"]
     member: str = ""
     """Which image inside the file, where it may hold several; unique there."""
     facts: Mapping[str, str | float] = dataclasses.field(default_factory=dict)
@@ -82,6 +83,8 @@ def read_headers(path: Location, settings: DataSettings) -> list[ImageHeader]:
     if slide is not None:
         return slide
     with path.open("rb") as stream:
+        if is_dicom(stream, path.name):
+            return dicom_headers(stream, settings.dicom)
         if tiff.is_tiff(stream):
             pages = tiff.read_tiff(stream, settings.tiff.pages)
             return [dataclasses.replace(header_of(stored), member=member) for member, stored in pages]

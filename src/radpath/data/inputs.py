@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, field_validator
 
+from radpath.data.dicom.settings import DicomSettings
 from radpath.data.formats.tiff import TiffSettings
 from radpath.data.location import Location, parse_location
 from radpath.data.slides.settings import SlideSettings
@@ -59,9 +60,12 @@ class DataSettings(Settings):
     """Larger images (width times height) are excluded without being decoded."""
     transparency: Transparency = "white"
     """What shows through transparent pixels: white, black, or refuse such images."""
+    dicom: DicomSettings = DicomSettings()
+    """DICOM files."""
     tiff: TiffSettings = TiffSettings()
     """TIFF files."""
     slides: SlideSettings = SlideSettings()
+    """Whole slides."""
 
     @field_validator("name_pattern")
     @classmethod

@@ -6,12 +6,15 @@ classes. Reading the table is ``label_table``'s work, the names are read in ``na
 """
 
 import collections
+import dataclasses
 from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
 
 from radpath.data.array_file import is_array_file
+from radpath.data.dicom.cases import divided_patients, with_case_names
+from radpath.data.dicom.identity import is_dicom_case
 from radpath.data.findings import counted, exclude_and_note, shortened
 from radpath.data.image_index import ImageIndex, match_cases
 from radpath.data.inputs import DataSettings
@@ -159,6 +162,10 @@ def _attach_table(manifest: Manifest, settings: DataSettings) -> Manifest:
     )
     cases_in_names = manifest.table["case"].null_count() < len(record_ids)
     columns = choose_columns(table, settings, index.find, cases_in_names=cases_in_names)
+    if columns.case is not None:
+        names = with_case_names(table.columns[columns.case], manifest.table["case"], settings.dicom)
+        table = dataclasses.replace(table, columns={**table.columns, columns.case: names})
+    before = manifest
     row_keys, record_keys = _join(manifest, table, columns, index)
     about_rows = (*_about_ignored(table, columns), _about_unmatched(table, columns, row_keys), _about_repeated(table))
     for name, column in (("label", columns.label), ("case", columns.case), ("split", columns.split)):
@@ -168,7 +175,7 @@ def _attach_table(manifest: Manifest, settings: DataSettings) -> Manifest:
                 source = f"{table.source}, column '{column}' (ignore it with --set data.split_column=),"
                 texts = [side or "" for side in read_sides(texts, source=source)]
             manifest = _attach_column(manifest, name, _texts_of(row_keys, texts), record_keys)
-    return manifest.note(*about_rows)
+    return manifest.note(*about_rows, divided_patients(before, manifest))
 
 
 def _files_of_members(manifest: Manifest) -> dict[str, str]:
@@ -251,7 +258,10 @@ def _attach_column(manifest: Manifest, name: str, texts_of: dict[str, list[str]]
 
 
 def _agree(name: str, in_name: str, in_table: str) -> bool:
-    return in_name == in_table or (name == "case" and bool(match_cases([in_name], [in_table])))
+    """Return whether both say the same; the case of a DICOM header yields to that of a table."""
+    if name != "case":
+        return in_name == in_table
+    return is_dicom_case(in_name) or in_name == in_table or bool(match_cases([in_name], [in_table]))
 
 
 def _about_ignored(table: LabelTable, columns: Columns) -> list[Finding]:

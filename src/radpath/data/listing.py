@@ -55,7 +55,13 @@ class Listing:
         self.versions.append(version)
 
 
-def list_folder(folder: Location, *, is_image_name: Callable[[str], bool], ignored: Location | None) -> Listing:
+def list_folder(
+    folder: Location,
+    *,
+    is_image_name: Callable[[str], bool],
+    is_image: Callable[[Location], bool],
+    ignored: Location | None,
+) -> Listing:
     """List a folder and all folders below it.
 
     Links are followed, unless they lead back to a folder around them. A folder inside that cannot be listed, even after
@@ -64,6 +70,7 @@ def list_folder(folder: Location, *, is_image_name: Callable[[str], bool], ignor
     Args:
         folder: where to begin.
         is_image_name: tells from its name whether a file may be an image.
+        is_image: tells whether another file is one after all; it may look inside.
         ignored: a file that is no surprise in the folder, such as the table of labels.
 
     Raises:
@@ -71,10 +78,10 @@ def list_folder(folder: Location, *, is_image_name: Callable[[str], bool], ignor
     """
     listing = Listing()
     if isinstance(folder, RemotePath):
-        _visit_remote(folder, is_image_name, listing)
+        _visit_remote(folder, is_image_name, is_image, listing)
         others = listing.others if ignored is None else [n for n in listing.others if folder / n != ignored]
     else:
-        _visit(folder, "", frozenset(), is_image_name, listing)
+        _visit(folder, "", frozenset(), is_image_name, is_image, listing)
         others = listing.others
         if isinstance(ignored, Path):
             itself = ignored.resolve()
@@ -84,7 +91,12 @@ def list_folder(folder: Location, *, is_image_name: Callable[[str], bool], ignor
 
 
 def _visit(
-    folder: Path, prefix: str, around: frozenset[tuple[int, int]], is_image_name: Callable[[str], bool], found: Listing
+    folder: Path,
+    prefix: str,
+    around: frozenset[tuple[int, int]],
+    is_image_name: Callable[[str], bool],
+    is_image: Callable[[Location], bool],
+    found: Listing,
 ) -> None:
     """Add what stands in ``folder`` and below; ``around`` identifies the folders that contain it."""
     status = folder.stat()
@@ -98,10 +110,12 @@ def _visit(
             found.hidden.append(name)
         elif entry.is_dir():
             try:
-                _visit(folder / entry.name, f"{name}/", around | {here}, is_image_name, found)
+                _visit(folder / entry.name, f"{name}/", around | {here}, is_image_name, is_image, found)
             except OSError as error:
                 found.given_up[f"{shown(name)}/"] = str(unreadable(error))
-        elif is_image_name(entry.name) and (entry.is_file() or entry.is_symlink()):
+        elif (is_image_name(entry.name) and (entry.is_file() or entry.is_symlink())) or (
+            entry.is_file() and is_image(folder / entry.name)
+        ):
             _add_file(entry, name, found)
         else:
             found.others.append(name)
@@ -130,7 +144,9 @@ def shown(name: str) -> str:
     return name if name.isascii() else os.fsencode(name).decode(errors="backslashreplace")
 
 
-def _visit_remote(folder: RemotePath, is_image_name: Callable[[str], bool], found: Listing) -> None:
+def _visit_remote(
+    folder: RemotePath, is_image_name: Callable[[str], bool], is_image: Callable[[Location], bool], found: Listing
+) -> None:
     """Add what stands below an address; its file system is asked again, whatever it remembers."""
     folder.filesystem.invalidate_cache()
     waiting = [(folder.key, "")]
@@ -148,7 +164,7 @@ def _visit_remote(folder: RemotePath, is_image_name: Callable[[str], bool], foun
                 found.hidden.append(prefix + name)
             elif entry["type"] == "directory":
                 waiting.append((f"{key.rstrip('/')}/{name}", f"{prefix}{name}/"))
-            elif is_image_name(name):
+            elif is_image_name(name) or is_image(folder / (prefix + name)):
                 found.add(prefix + name, int(entry["size"] or 0), _version(entry))
             else:
                 found.others.append(prefix + name)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from radpath.data.array_file import is_array_file, read_member
+from radpath.data.dicom.recognition import is_dicom
+from radpath.data.dicom.records import read_pixels
 from radpath.data.inputs import DataSettings
 from radpath.data.location import Location, local_file
 from radpath.data.pixels import Pixels, decode
@@ -48,6 +50,9 @@ def _read_once(location: Location, member: str, settings: DataSettings) -> Pixel
     with local_file(location) as file:
         if is_array_file(file):
             return read_member(file, member)
+        with file.open("rb") as stream:
+            if is_dicom(stream, file.name):
+                return read_pixels(stream, member, settings.dicom, max_pixels=settings.max_pixels)
         return decode(file, member, max_pixels=settings.max_pixels, transparency=settings.transparency)
 
 

@@ -8,11 +8,12 @@ from the headers alone. Labels and cases are attached in ``labels``; files are r
 import collections
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
 import polars as pl
 
 from radpath.data.array_file import ARRAY_SUFFIX, array_rows, is_array_file
+from radpath.data.dicom.findings import about_dicom
+from radpath.data.dicom.recognition import is_nameless_dicom
 from radpath.data.findings import counted, exclude_and_note, shortened
 from radpath.data.header_rows import NO_ROWS, read_rows
 from radpath.data.headers import IMAGE_SUFFIXES, is_image_name
@@ -24,8 +25,6 @@ from radpath.data.record_filter import keep_by_file
 from radpath.data.scan_cache import ScanCache
 from radpath.errors import DataError
 from radpath.progress import track
-
-_DICOM_SUFFIXES: Final = (".dcm", ".dicom")
 
 
 def scan(settings: DataSettings, *, cache: Path | None = None) -> Manifest:
@@ -53,7 +52,8 @@ def scan(settings: DataSettings, *, cache: Path | None = None) -> Manifest:
     problems = _problems(rows, listing)
     for reason in sorted(problems):
         manifest = exclude_and_note(manifest, problems[reason], reason=reason)
-    return keep_by_file(manifest, settings).note(*_about_the_rest(listing))
+    wanted = keep_by_file(manifest, settings)
+    return wanted.note(*about_dicom(wanted), *_about_the_rest(listing))
 
 
 def _required_file(location: Location) -> Path:
@@ -71,13 +71,12 @@ def _list_images(settings: DataSettings) -> Listing:
         if not folder.is_dir():
             found = "is a file" if folder.is_file() else "does not exist"
             raise DataError(f"{folder} {found}; give a folder of images ({_readable()}) or a {ARRAY_SUFFIX} file")
-        listing = list_folder(folder, is_image_name=is_image_name, ignored=settings.labels)
+        listing = list_folder(folder, is_image_name=is_image_name, is_image=is_nameless_dicom, ignored=settings.labels)
     except OSError as error:
         raise DataError(f"the folder {folder} cannot be read: {error.strerror or error}") from None
     if not listing.names and not listing.given_up:
         holds = f"only {_counted_suffixes(listing.others)}" if listing.others else "nothing"
-        dicom = "; DICOM is not read yet" if _dicom_among(listing.others) else ""
-        raise DataError(f"{folder} holds no images, {holds}; radpath reads {_readable()}{dicom}")
+        raise DataError(f"{folder} holds no images, {holds}; radpath reads {_readable()}")
     return listing
 
 
@@ -118,7 +117,6 @@ def _problems(rows: pl.DataFrame, listing: Listing) -> dict[str, dict[str, str]]
 
 def _about_the_rest(listing: Listing) -> tuple[Finding, ...]:
     """Report what is no image, so that nothing is dropped in silence."""
-    dicom = _dicom_among(listing.others)
     return (
         Finding(
             kind="other-files",
@@ -126,13 +124,6 @@ def _about_the_rest(listing: Listing) -> tuple[Finding, ...]:
             count=len(listing.others),
             message=f"{_counted_suffixes(listing.others)}; radpath reads {_readable()}",
             examples=shortened(listing.others),
-        ),
-        Finding(
-            kind="dicom-files",
-            severity="warning",
-            count=len(dicom),
-            message=f"{counted(len(dicom), 'DICOM file')} left out: not read yet; export to PNG or TIFF",
-            examples=shortened(dicom),
         ),
         Finding(
             kind="hidden-files",
@@ -149,10 +140,6 @@ def _about_the_rest(listing: Listing) -> tuple[Finding, ...]:
             examples=shortened(listing.loops),
         ),
     )
-
-
-def _dicom_among(names: Iterable[str]) -> list[str]:
-    return [name for name in names if name.lower().endswith(_DICOM_SUFFIXES)]
 
 
 def _counted_suffixes(names: Iterable[str]) -> str:

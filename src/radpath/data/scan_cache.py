@@ -16,6 +16,7 @@ from typing import Final, final
 import polars as pl
 
 from radpath import files
+from radpath.data.dicom.identity import key_fingerprint
 from radpath.data.header_rows import UNREAD
 from radpath.data.headers import READER_VERSION
 from radpath.data.inputs import DataSettings
@@ -106,6 +107,9 @@ class ScanCache:
 
 
 def memory_key(settings: DataSettings) -> str:
-    """Return the name of a memory: a digest of the folder, the settings that matter and the version of the readers."""
+    """Return the name of a memory: a digest of the folder, the settings that matter and the version of the readers.
+
+    The key that names the cases of DICOM files counts too: under another one, a patient would get a second name.
+    """
     values = settings.model_dump(mode="json", exclude=set(IRRELEVANT_SETTINGS))
-    return files.digest_json([values, str(settings.images.absolute()), READER_VERSION])
+    return files.digest_json([values, str(settings.images.absolute()), READER_VERSION, key_fingerprint(settings.dicom)])

@@ -48,6 +48,20 @@ def case_of(dataset: "Dataset", key: bytes) -> str | None:
     return STUDY_PREFIX + _digest(["study", study], key) if study else None
 
 
+def is_dicom_case(text: str) -> bool:
+    """Return whether a text is a name that ``case_of`` gives.
+
+    >>> is_dicom_case("patient-0123456789abcdef0123"), is_dicom_case("patient-7")
+    (True, False)
+    """
+    return re.fullmatch(rf"(?:{_PATIENT_PREFIX}|{STUDY_PREFIX})[0-9a-f]{{{_NAME_DIGITS}}}", text) is not None
+
+
+def key_fingerprint(settings: DicomSettings) -> str:
+    """Return what tells one key from another without telling the key; "" where there is none yet."""
+    return _digest(["fingerprint"], read_key(settings)) if key_file(settings).exists() else ""
+
+
 def case_name(patient_id: str, key: bytes, *, issuer: str = "") -> str:
     """Return the name of a patient's case: HMAC-SHA256 of ID and issuer, 80 bits of it.
 
