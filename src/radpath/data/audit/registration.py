@@ -1,0 +1,157 @@
+"""Lays one tiny picture over another, and says how well their detail agrees once it lies there.
+
+In: two batches of thumbnails, pair by pair. Out: for each pair the correlation of fine detail after the best flip,
+quarter turn, and affine map. Different images of one kind (two heads, two hands) agree in outline and disagree in
+detail; a copy agrees in both, also where it was cropped, turned a little, brightened or compressed again.
+
+The affine map is found by Gauss-Newton steps on the difference of the pictures (Lucas and Kanade 1981; Baker and
+Matthews 2004, the forward additive form), first on 16 x 16 pixels and then on 32 x 32, each blurred. Detail is a
+difference of Gaussians, divided by its local standard deviation so that a few strong edges do not decide.
+"""
+
+import math
+from typing import Final
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+_STEPS: Final = ((16, 6), (32, 5))
+"""Side in pixels and number of Gauss-Newton steps at that side."""
+_STEP_BLUR_PX: Final = 1.0
+_LARGEST_STEP: Final = 0.15  # of half a side; larger steps of a poor start fly off
+_DAMPING: Final = 0.01  # of the mean curvature: directions that the picture says nothing about stay still
+_ORIENTATION_BLUR_PX: Final = 1.5
+_DETAIL_BLURS_PX: Final = (0.6, 1.2)  # the band between: coarser, and any two heads agree; finer, and JPEG decides
+_LOCAL_BLUR_PX: Final = 2.5
+_LOCAL_FLOOR: Final = 0.3  # of the whole picture's: below it there is noise, which must not be blown up to detail
+_SCALES: Final = (0.69, 1.45)  # a copy was cropped to two thirds at most; stronger maps fit anything to anything
+_SMALLEST_OVERLAP: Final = 0.5
+_PAIRS_AT_ONCE: Final = 512
+_TINY: Final = 1e-6
+
+Pictures = Float[Tensor, "pairs side side"]
+
+
+def detail_agreement(
+    first: UInt8[np.ndarray, "pairs 32 32"], second: UInt8[np.ndarray, "pairs 32 32"]
+) -> Float[np.ndarray, " pairs"]:
+    """Return the correlation of detail in [-1, 1] of each pair; -1 where no allowed map lays one over the other.
+
+    A picture without detail (a constant image) agrees with nothing: 0.
+
+    >>> picture = np.random.default_rng(0).integers(0, 255, (1, 32, 32)).astype(np.uint8)
+    >>> float(detail_agreement(picture, picture[:, ::-1]).round(2)[0])
+    1.0
+    """
+    agreement = np.zeros(len(first), dtype=np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(first), _PAIRS_AT_ONCE):
+            some = slice(start, start + _PAIRS_AT_ONCE)
+            fixed, moving = _standardised(first[some]), _standardised(second[some])
+            moving = _best_oriented(fixed, moving)
+            agreement[some] = _agreement(fixed, moving, _register(fixed, moving)).numpy()
+    return agreement
+
+
+def _standardised(pictures: UInt8[np.ndarray, "pairs 32 32"]) -> Pictures:
+    numbers = torch.from_numpy(np.ascontiguousarray(pictures)).float()
+    numbers = numbers - numbers.mean((1, 2), keepdim=True)
+    return numbers / (numbers.square().mean((1, 2), keepdim=True).sqrt() + _TINY)
+
+
+def _best_oriented(fixed: Pictures, moving: Pictures) -> Pictures:
+    """Flip and turn each moving picture by quarters so that it correlates best with the fixed one."""
+    turned = [torch.rot90(moving, quarters, (1, 2)) for quarters in range(4)]
+    turned += [picture.flip(2) for picture in turned]
+    target = _blurred(fixed, _ORIENTATION_BLUR_PX)
+    likeness = torch.stack([(_blurred(picture, _ORIENTATION_BLUR_PX) * target).sum((1, 2)) for picture in turned])
+    return torch.stack(turned)[likeness.argmax(0), torch.arange(len(fixed))]
+
+
+def _register(fixed: Pictures, moving: Pictures) -> Float[Tensor, "pairs 2 3"]:
+    """Return the affine maps from the fixed picture's coordinates, -1 to 1, to the moving picture's."""
+    maps = torch.eye(2, 3).repeat(len(fixed), 1, 1)
+    for side_px, num_steps in _STEPS:
+        target, source = (_blurred(_resized(picture, side_px), _STEP_BLUR_PX) for picture in (fixed, moving))
+        slopes = [slope * (side_px / 2) for slope in torch.gradient(source, dim=(2, 1))]
+        channels = torch.stack([source, *slopes], dim=1)
+        for _ in range(num_steps):
+            maps = maps + _gauss_newton_step(target, channels, maps)
+    return maps
+
+
+def _gauss_newton_step(
+    target: Pictures, channels: Float[Tensor, "pairs 3 side side"], maps: Float[Tensor, "pairs 2 3"]
+) -> Float[Tensor, "pairs 2 3"]:
+    """Return by how much to change each map; brightness and contrast are made equal where the pictures overlap."""
+    sampled, inside = _sampled(channels, maps)
+    seen, seen_spread = _centred(sampled[:, 0], inside)
+    wanted, wanted_spread = _centred(target, inside)
+    error = (wanted / wanted_spread - seen / seen_spread).flatten(1)
+    along_x, along_y = (sampled[:, axis] / seen_spread * inside for axis in (1, 2))
+    y, x = _coordinates(target.shape[1])
+    jacobian = torch.stack([along_x * x, along_x * y, along_x, along_y * x, along_y * y, along_y], dim=1).flatten(2)
+    curvature = jacobian @ jacobian.transpose(1, 2)
+    damping = _DAMPING * curvature.diagonal(dim1=1, dim2=2).mean(1) + _TINY
+    curvature = curvature + damping[:, None, None] * torch.eye(6)
+    step: Tensor = torch.linalg.solve(curvature, jacobian @ error[:, :, None])
+    return step.view(-1, 2, 3).clamp(-_LARGEST_STEP, _LARGEST_STEP)
+
+
+def _agreement(fixed: Pictures, moving: Pictures, maps: Float[Tensor, "pairs 2 3"]) -> Float[Tensor, " pairs"]:
+    """Correlate detail where the pictures overlap; -1 where the map is no crop or turn of a copy."""
+    sampled, inside = _sampled(_detail(moving)[:, None], maps)
+    seen, seen_spread = _centred(sampled[:, 0], inside)
+    wanted, wanted_spread = _centred(_detail(fixed), inside)
+    overlap = inside.sum((1, 2)).clamp(min=1)
+    correlation = (seen * wanted).sum((1, 2)) / (overlap * (seen_spread * wanted_spread)[:, 0, 0])
+    scales = torch.linalg.svdvals(maps[:, :, :2])
+    allowed = (scales[:, 0] < _SCALES[1]) & (scales[:, 1] > _SCALES[0]) & (inside.mean((1, 2)) > _SMALLEST_OVERLAP)
+    return torch.where(allowed, correlation.clamp(-1, 1), torch.tensor(-1.0))
+
+
+def _detail(pictures: Pictures) -> Pictures:
+    fine, coarse = (_blurred(pictures, blur) for blur in _DETAIL_BLURS_PX)
+    band = fine - coarse
+    local = _blurred(band.square(), _LOCAL_BLUR_PX).sqrt()
+    overall = band.square().mean((1, 2), keepdim=True).sqrt()
+    return band / (local + _LOCAL_FLOOR * overall + _TINY)
+
+
+def _centred(pictures: Pictures, inside: Pictures) -> tuple[Pictures, Float[Tensor, "pairs 1 1"]]:
+    """Subtract the mean over what is inside, and set the rest to 0; also return the standard deviation inside."""
+    weight = inside.sum((1, 2), keepdim=True).clamp(min=1)
+    centred = (pictures - (pictures * inside).sum((1, 2), keepdim=True) / weight) * inside
+    return centred, (centred.square().sum((1, 2), keepdim=True) / weight).sqrt() + _TINY
+
+
+def _sampled(
+    channels: Float[Tensor, "pairs channels side side"], maps: Float[Tensor, "pairs 2 3"]
+) -> tuple[Float[Tensor, "pairs channels side side"], Pictures]:
+    """Return the channels at the mapped coordinates (bilinear), and 1 where those are inside the picture."""
+    grid = functional.affine_grid(maps, list(channels.shape), align_corners=False)
+    inside = (grid.abs().amax(dim=3) <= 1).float()
+    return functional.grid_sample(channels, grid, padding_mode="border", align_corners=False), inside
+
+
+def _coordinates(side_px: int) -> tuple[Float[Tensor, "side side"], Float[Tensor, "side side"]]:
+    """Return the y and x of pixel centres, with edges at -1 and 1."""
+    line = (torch.arange(side_px) + 0.5) * (2 / side_px) - 1
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    return y, x
+
+
+def _resized(pictures: Pictures, side_px: int) -> Float[Tensor, "pairs {side_px} {side_px}"]:
+    return functional.avg_pool2d(pictures, pictures.shape[1] // side_px)
+
+
+def _blurred(pictures: Pictures, sigma_px: float) -> Pictures:
+    """Return a Gaussian blur with the edges repeated."""
+    reach = math.ceil(3 * sigma_px)
+    weights = torch.exp(-torch.arange(-reach, reach + 1).square() / (2 * sigma_px**2))
+    weights = (weights / weights.sum())[None, None]
+    padded = functional.pad(pictures[:, None], (reach, reach, reach, reach), mode="replicate")
+    return functional.conv2d(functional.conv2d(padded, weights[..., None]), weights[:, :, None])[:, 0]
