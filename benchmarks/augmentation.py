@@ -10,6 +10,7 @@ Usage: python benchmarks/augmentation.py [--rounds 7] [--size-px 224] [--batch 3
 
 import argparse
 import datetime as dt
+import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -72,8 +73,7 @@ def radpath_on_batches() -> Augment:
 def torchvision_on_samples() -> Augment:
     """Return the usual way: transforms called for each image, then stacked."""
     torchvision_compat.ensure_importable()
-    from torchvision.transforms import v2
-
+    v2 = importlib.import_module("torchvision.transforms.v2")
     pipeline = v2.Compose(
         [
             v2.RandomAffine(
@@ -98,8 +98,7 @@ def torchvision_on_samples() -> Augment:
 
 def kornia_on_batches() -> Augment:
     """Return kornia's way: modules that draw for each image and work on the batch."""
-    import kornia.augmentation as changes
-
+    changes = importlib.import_module("kornia.augmentation")
     pipeline = changes.AugmentationSequential(
         changes.RandomAffine(DEGREES, translate=(SHARE, SHARE), scale=(1 - SHARE, 1 + SHARE), p=1.0),
         changes.RandomHorizontalFlip(p=0.5),

@@ -43,6 +43,14 @@ def test_each_change_that_is_switched_on_has_a_row_of_its_own(small_study: Synth
     assert 3 * 192 < added < 3 * 300
 
 
+def test_without_a_folder_the_sheet_is_written_beside_the_runs(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert preview(finished_run / "experiment.toml", assignments=TINY, out=None) == Path("runs/run-preview/preview.png")
+    assert Path("runs/run-preview/preview.png").is_file()
+
+
 def test_padding_is_drawn_as_stripes_and_the_image_as_it_is() -> None:
     canvas = np.zeros((56, 84, 3), dtype=np.uint8)
     canvas[:30, :40] = np.random.default_rng(0).integers(0, 256, (30, 40, 3))

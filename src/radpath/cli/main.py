@@ -138,19 +138,30 @@ def split(images: Images, labels: Labels = None, settings: Sets = None, out: Out
 @app.command()
 def preview(
     target: Annotated[
-        Path,
+        str,
         typer.Argument(metavar="EXPERIMENT|RUN|IMAGES", help="An experiment.toml, a run folder, or images."),
     ],
     settings: Sets = None,
     out: Out = None,
 ) -> None:
-    """Show what the network sees: a few images after every step, with each random change alone and all together.
+    """Show what the network sees: images after every step.
 
-    Writes preview.png; trains nothing. Padding is drawn as stripes.
+    Writes preview.png, with each random change alone and all together, and padding drawn as stripes. Trains nothing.
     """
     from radpath.recipes.preview import preview as recipe
 
-    recipe(target, assignments=settings or [], out=out)
+    recipe(parse_location(target), assignments=settings or [], out=out)
+
+
+@app.command()
+def steps(images: Images, settings: Sets = None, out: Out = None) -> None:
+    """Show a few images after each stage of preparation.
+
+    Writes steps.png: as decoded, after thresholds and morphology, resized. Trains nothing.
+    """
+    from radpath.recipes.steps import show_steps
+
+    show_steps(parse_location(images), assignments=settings or [], out=out)
 
 
 @app.command()

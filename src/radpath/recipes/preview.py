@@ -20,11 +20,14 @@ from radpath.data.augmentation.draws import Changes, draw_changes, draw_views
 from radpath.data.augmentation.settings import RANGES, AugmentationSettings, ChanceSettings, Operation
 from radpath.data.batches import Batch, ImageSource
 from radpath.data.fingerprint import measure
+from radpath.data.location import Location
 from radpath.data.manifest import Manifest
 from radpath.data.names import assume_cases, attach_names
 from radpath.data.preparation import prepare
 from radpath.data.reading import read_image
+from radpath.data.record_filter import keep_where_known
 from radpath.data.scan import scan
+from radpath.data.slides.cutting import cut_slides
 from radpath.data.verify import verify
 from radpath.errors import DataError
 from radpath.models.backbones import build_backbone
@@ -54,11 +57,11 @@ Row = tuple[str, list[Picture], list[str]]
 """A step in words, the images after it, and what was drawn for each."""
 
 
-def preview(target: Path, *, assignments: list[str], out: Path | None) -> Path:
+def preview(target: Location, *, assignments: list[str], out: Path | None) -> Path:
     """Write ``preview.png`` into a folder; return the file.
 
     Args:
-        target: an ``experiment.toml``, a run folder, or images: a folder or an array file.
+        target: an ``experiment.toml``, a run folder, or images: a folder or an array file, which may be an address.
         assignments: ``key=value`` settings that win.
         out: the folder; None for a new one below ``runs``.
 
@@ -77,19 +80,25 @@ def preview(target: Path, *, assignments: list[str], out: Path | None) -> Path:
         captions=[captions for _, _, captions in rows],
         cell_px=CELL_PX,
     )
-    name = target.parent.name if target.suffix == ".toml" else run_name(target)
-    path = (out or Path("runs") / f"{name}-preview") / "preview.png"
+    path = (out or Path("runs") / f"{_name(target)}-preview") / "preview.png"
     files.write_bytes(path, png_bytes(sheet))
     say_path("Preview", path)
     return path
 
 
-def _what_to_show(target: Path, assignments: list[str]) -> tuple[Experiment, Manifest]:
+def _name(target: Location) -> str:
+    """Return what a target is called: a run's experiment after its run, any other after itself."""
+    if target.suffix != ".toml":
+        return run_name(target)
+    return target.absolute().parent.name if target.stem == "experiment" else target.stem
+
+
+def _what_to_show(target: Location, assignments: list[str]) -> tuple[Experiment, Manifest]:
     """Return the experiment that a target stands for, and its images."""
-    if target.suffix == ".toml":
+    if isinstance(target, Path) and target.suffix == ".toml":
         experiment = read_experiment(target, assignments)
         return experiment, _scanned(experiment)
-    if (target / "experiment.toml").is_file():
+    if isinstance(target, Path) and (target / "experiment.toml").is_file():
         folder = RunFolder.open(target)
         experiment = read_experiment(folder.experiment, assignments)
         manifest = Manifest.read(folder.manifest, images=experiment.data.images)
@@ -97,7 +106,7 @@ def _what_to_show(target: Path, assignments: list[str]) -> tuple[Experiment, Man
     return _planned(target, assignments)
 
 
-def _planned(images: Path, assignments: list[str]) -> tuple[Experiment, Manifest]:
+def _planned(images: Location, assignments: list[str]) -> tuple[Experiment, Manifest]:
     """Return the experiment that ``fit`` would run on images whose labels it does not need."""
     given = {"data": data_values(images, None)}
     wanted = compose_wanted(given, assignments)
@@ -122,7 +131,7 @@ def _scanned(experiment: Experiment) -> Manifest:
     named = manifest if pattern is None or is_array_file(experiment.data.images) else attach_names(manifest, pattern)
     if named.kept.is_empty():
         raise DataError(f"{named.images} has no image that can be used; `radpath scan` says why")
-    return assume_cases(named)
+    return cut_slides(keep_where_known(assume_cases(named), experiment.data), experiment.data)
 
 
 def _without_weights(model: ModelSettings) -> ModelSettings:

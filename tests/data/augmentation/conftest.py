@@ -17,7 +17,7 @@ Padded = tuple[Tensor, Tensor, Tensor]
 
 def nothing_drawn(num_images: int) -> Changes:
     """Changes that leave every image as it is, though every operation is allowed."""
-    still = AugmentationSettings(flips="none", **dict.fromkeys(RANGES.values(), 0.0))
+    still = AugmentationSettings().only()
     drawn = draw_changes(np.arange(num_images), still, seed=0, epoch=1)
     return dataclasses.replace(drawn, operations=frozenset(RANGES))
 
@@ -25,7 +25,7 @@ def nothing_drawn(num_images: int) -> Changes:
 def drawn_by_hand(num_images: int = 1, **values: Any) -> Changes:
     """Changes of which a test says the values; the same for every image where it gives one."""
     still = nothing_drawn(num_images)
-    given = {}
+    given: dict[str, Any] = {}
     for name, value in values.items():
         as_it_was = getattr(still, name)
         given[name] = np.broadcast_to(np.asarray(value, as_it_was.dtype), as_it_was.shape).copy()
