@@ -103,7 +103,12 @@ def prepare(manifest: Manifest, data: DataSettings, settings: PixelSettings, *, 
 def store_key(manifest: Manifest, data: DataSettings, settings: PixelSettings) -> str:
     """Return the name of a store: a digest of the images' content and of every setting that shapes pixels."""
     content = manifest.kept.select("record_id", "file_digest").write_csv()
-    shaping = {**settings.model_dump(mode="json"), "transparency": data.transparency, "version": _STORE_VERSION}
+    shaping = {
+        **settings.model_dump(mode="json"),
+        "transparency": data.transparency,
+        "dicom": data.dicom.model_dump(mode="json", exclude={"key_file"}),
+        "version": _STORE_VERSION,
+    }
     return files.digest_json([content, shaping])
 
 

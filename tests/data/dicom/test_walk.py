@@ -199,3 +199,17 @@ def test_the_list_of_identifying_elements_is_of_the_dictionary() -> None:
 
     tags = [tag_for_keyword(name) for name in IDENTIFYING]
     assert [keyword_for_tag(tag) for tag in tags if tag is not None] == list(IDENTIFYING)
+
+
+def test_a_store_of_pixels_is_made_anew_for_another_window(dicom: Writer, tmp_path: Path) -> None:
+    from radpath.data.preparation import PixelSettings, prepare
+
+    folder = study(tmp_path / "images", dicom)
+    pixels = []
+    for window in ("file", "100/50"):
+        settings = DataSettings.model_validate({"images": folder, "dicom": {"window": window}})
+        manifest = verify(scan(settings), settings)
+        store = prepare(manifest, settings, PixelSettings(size_px=16), stores=tmp_path / "stores")
+        pixels.append(np.array(store.pixels))
+    assert len(list((tmp_path / "stores").iterdir())) == 2
+    assert not np.array_equal(*pixels)
