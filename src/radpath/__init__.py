@@ -33,7 +33,7 @@ def fit(
     """Go from images and labels to a report, without a settings file: measure, plan, train, evaluate.
 
     Args:
-        images: a folder of images, or a MedMNIST ``.npz`` file.
+        images: a folder of images, a path or an address (``s3://...``), or a MedMNIST ``.npz`` file.
         labels: a table (CSV or TSV) of labels; not needed where folders are classes.
         settings: changes to the plan by dotted name, for example ``{"training.epochs": 5}``.
         out: the run folder; None for a new one below ``runs``.
@@ -41,11 +41,18 @@ def fit(
     Raises:
         RadpathError: bad input; the message says what, where and what to do.
     """
+    from radpath.data.location import parse_location
     from radpath.recipes.fit import fit as recipe
 
     assignments = _assignments(settings)
     command = _command("fit", images, assignments, labels=labels, out=out)
-    return recipe(Path(images), labels=_path(labels), assignments=assignments, out=_path(out), command=command)
+    return recipe(
+        parse_location(images),
+        labels=None if labels is None else parse_location(labels),
+        assignments=assignments,
+        out=_path(out),
+        command=command,
+    )
 
 
 def train(
@@ -98,16 +105,17 @@ def predict(run: Path | str, images: Path | str, *, out: Path | str | None = Non
 
     Args:
         run: a finished run folder.
-        images: a folder of images, or a MedMNIST ``.npz`` file.
+        images: a folder of images, a path or an address (``s3://...``), or a MedMNIST ``.npz`` file.
         out: the CSV to write; None for one inside the run.
 
     Raises:
         StaleError: the run's model is not the one that the run evaluated.
         RadpathError: bad input; the message says what, where and what to do.
     """
+    from radpath.data.location import parse_location
     from radpath.recipes.predict import predict_new
 
-    return predict_new(Path(run), Path(images), out=_path(out))
+    return predict_new(Path(run), parse_location(images), out=_path(out))
 
 
 def _assignments(settings: Mapping[str, Value] | None) -> list[str]:

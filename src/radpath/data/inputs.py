@@ -5,19 +5,28 @@ the named files exist is found out there, not here.
 """
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, field_validator
+from pydantic_core import PydanticCustomError
 
 from radpath.data.dicom.settings import DicomSettings
 from radpath.data.formats.tiff import TiffSettings
-from radpath.data.location import Location, parse_location
+from radpath.data.location import Location, RemotePath, parse_location
 from radpath.data.slides.settings import SlideSettings
 from radpath.settings import Settings
 
+
+def _read_place(value: object) -> Location:
+    if not isinstance(value, str | Path | RemotePath):
+        raise PydanticCustomError("place_type", "Input should be a path or an address")
+    return parse_location(value)
+
+
 Place = Annotated[
     Location,
-    PlainValidator(parse_location),
+    PlainValidator(_read_place),
     PlainSerializer(str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "path"}),
 ]

@@ -59,6 +59,35 @@ def keep_by_labels(manifest: Manifest, settings: DataSettings) -> Manifest:
     return exclude_where(manifest, ~wanted.fill_null(value=False), reason="not wanted", detail=detail)
 
 
+def keep_where_known(manifest: Manifest, settings: DataSettings) -> Manifest:
+    """Apply those of the filters of ``keep_by_labels`` whose columns something fills, and say which are left out.
+
+    New images come without labels, and often without names that tell their stain.
+
+    Raises:
+        DataError: as ``keep_by_labels``.
+    """
+    left_out = []
+    if settings.stains and _lacks(manifest, ["stain"]):
+        left_out.append("stains")
+    if settings.keep is not None and _lacks(manifest, _parse(settings.keep, manifest.table).meta.root_names()):
+        left_out.append("keep")
+    nothing = {name: DataSettings.model_fields[name].default for name in left_out}
+    finding = Finding(
+        kind="filters-left-out",
+        severity="warning",
+        count=len(left_out),
+        message=f"{' and '.join(f'data.{name}' for name in left_out)} left out: nothing tells what they look at here",
+    )
+    return keep_by_labels(manifest, settings.model_copy(update=nothing)).note(finding)
+
+
+def _lacks(manifest: Manifest, columns: list[str]) -> bool:
+    """Return whether some column is empty in all records that are kept."""
+    kept = manifest.kept
+    return any(kept[name].null_count() == len(kept) for name in columns)
+
+
 def _keep_named(manifest: Manifest, column: str, wanted: tuple[str, ...], *, setting: str) -> Manifest:
     if not wanted:
         return manifest

@@ -101,9 +101,11 @@ class ScanCache:
         lasting = pl.col("reason").ne_missing(UNREAD) & (pl.col("version") != "")
         # Names in the order of time: where two files speak of one image, the later one counts.
         path = self._folder / f"{time.time_ns():020}-{os.getpid()}-{secrets.token_hex(4)}.parquet"
-        with files.whole_file(path) as unfinished:
-            rows.filter(lasting).write_parquet(unfinished)
-        self._chunks.append(path)
+        remembered = rows.filter(lasting)
+        if len(remembered):
+            with files.whole_file(path) as unfinished:
+                remembered.write_parquet(unfinished)
+            self._chunks.append(path)
 
 
 def memory_key(settings: DataSettings) -> str:

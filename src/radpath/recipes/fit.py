@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from radpath.data.fingerprint import measure
+from radpath.data.location import Location
 from radpath.data.split import split_by_case
 from radpath.models.backbones import build_backbone
 from radpath.recipes.beginning import check_sizes, default_folder, new_run
 from radpath.recipes.experiment import Experiment, compose_experiment
-from radpath.recipes.gathering import data_values, gather, run_name
+from radpath.recipes.gathering import cache_beside, data_values, gather, run_name
 from radpath.recipes.planning import derive_plan, follow_wishes
 from radpath.recipes.telling import say, say_findings, say_plan, say_rows
 from radpath.recipes.train import finish, start
@@ -19,7 +20,9 @@ from radpath.settings import flatten, override
 from radpath.training.device import require_device
 
 
-def fit(images: Path, *, labels: Path | None, assignments: list[str], out: Path | None, command: str) -> RunFolder:
+def fit(
+    images: Location, *, labels: Location | None, assignments: list[str], out: Path | None, command: str
+) -> RunFolder:
     """Measure the data, derive and print a plan, train, evaluate and report.
 
     Args:
@@ -38,7 +41,7 @@ def fit(images: Path, *, labels: Path | None, assignments: list[str], out: Path 
     accelerator = require_device(wanted.device)
     with new_run(default_folder(out, run_name(images))) as folder:
         backbone = build_backbone(wanted.model)
-        manifest = gather(wanted.data)
+        manifest = gather(wanted.data, cache=cache_beside(folder.root))
         fingerprint = measure(manifest)
         say_rows(f"Images in {images}", fingerprint.to_rows())
         sides_given = manifest.kept["split"].is_not_null().any()

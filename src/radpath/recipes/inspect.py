@@ -6,16 +6,17 @@ from typing import Any
 from radpath import files
 from radpath.data.fingerprint import measure
 from radpath.data.inputs import DataSettings
+from radpath.data.location import Location
 from radpath.data.split import Split, SplitSettings, split_by_case, write_splits
 from radpath.errors import SettingsError, StorageError
-from radpath.recipes.gathering import data_values, gather, gather_what_there_is, run_name
+from radpath.recipes.gathering import cache_beside, data_values, gather, gather_what_there_is, run_name
 from radpath.recipes.telling import say, say_findings, say_path, say_rows
 from radpath.records import SIDES
 from radpath.run_folder import RunFolder
 from radpath.settings import override, parse_settings
 
 
-def scan_images(images: Path, *, labels: Path | None, assignments: list[str], out: Path | None) -> Path:
+def scan_images(images: Location, *, labels: Location | None, assignments: list[str], out: Path | None) -> Path:
     """Scan, verify and, where anything gives labels, label images; write ``manifest.parquet`` and ``exclusions.csv``.
 
     Raises:
@@ -23,7 +24,7 @@ def scan_images(images: Path, *, labels: Path | None, assignments: list[str], ou
     """
     data, _ = _settings(images, labels, assignments)
     folder = _folder_to_write(out, f"{run_name(images)}-scan")
-    manifest = gather_what_there_is(data)
+    manifest = gather_what_there_is(data, cache=cache_beside(folder))
     manifest.write(folder / "manifest.parquet")
     manifest.write_exclusions(folder / "exclusions.csv")
     say_rows(f"Images in {images}", measure(manifest).to_rows())
@@ -34,7 +35,7 @@ def scan_images(images: Path, *, labels: Path | None, assignments: list[str], ou
     return folder
 
 
-def split_images(images: Path, *, labels: Path | None, assignments: list[str], out: Path | None) -> Split:
+def split_images(images: Location, *, labels: Location | None, assignments: list[str], out: Path | None) -> Split:
     """Split images by case; write ``splits.csv`` and ``exclusions.csv``.
 
     Raises:
@@ -44,7 +45,7 @@ def split_images(images: Path, *, labels: Path | None, assignments: list[str], o
     data, values = _settings(images, labels, assignments)
     settings = parse_settings(SplitSettings, values.get("split", {}), source="--set split")
     folder = _folder_to_write(out, f"{run_name(images)}-split")
-    split = split_by_case(gather(data), settings)
+    split = split_by_case(gather(data, cache=cache_beside(folder)), settings)
     write_splits(split, folder / "splits.csv")
     split.manifest.write_exclusions(folder / "exclusions.csv")
     files.write_json(folder / "split.json", settings.model_dump(mode="json"))
@@ -56,7 +57,7 @@ def split_images(images: Path, *, labels: Path | None, assignments: list[str], o
     return split
 
 
-def _settings(images: Path, labels: Path | None, assignments: list[str]) -> tuple[DataSettings, dict[str, Any]]:
+def _settings(images: Location, labels: Location | None, assignments: list[str]) -> tuple[DataSettings, dict[str, Any]]:
     values = override({"data": data_values(images, labels)}, assignments)
     foreign = [name for name in values if name not in ("data", "split")]
     if foreign:

@@ -11,12 +11,13 @@ from lightning_fabric import Fabric
 from radpath import files
 from radpath.data.findings import counted, shortened
 from radpath.data.inputs import DataSettings
+from radpath.data.location import Location
 from radpath.data.manifest import Finding, Manifest
 from radpath.data.preparation import PixelStore, prepare
 from radpath.errors import DataError
 from radpath.evaluation.thresholds import Threshold, decide
 from radpath.recipes.experiment import Experiment, read_experiment
-from radpath.recipes.gathering import gather_unlabelled, run_name
+from radpath.recipes.gathering import cache_beside, gather_unlabelled, run_name
 from radpath.recipes.running import build_model, image_source, read_classes
 from radpath.recipes.staleness import require_same_settings
 from radpath.recipes.telling import say, say_findings, say_path, say_rows
@@ -27,7 +28,7 @@ from radpath.training.device import on_devices
 from radpath.training.prediction import predict
 
 
-def predict_new(run: Path, images: Path, *, out: Path | None) -> Path:
+def predict_new(run: Path, images: Location, *, out: Path | None) -> Path:
     """Write one row for each new image: its decision and one probability a class; return the file.
 
     Args:
@@ -82,7 +83,7 @@ def _beside(path: Path) -> Path:
 
 def _gather_new(data: DataSettings, folder: RunFolder) -> Manifest:
     """Scan and verify images that need no labels, and compare them with those that the run has seen."""
-    manifest = gather_unlabelled(data)
+    manifest = gather_unlabelled(data, cache=cache_beside(folder.root))
     if manifest.kept.is_empty():
         reasons = ", ".join(manifest.excluded["reason"].unique().sort())
         raise DataError(f"none of the {len(manifest.table)} images in {data.images} can be used: {reasons}")

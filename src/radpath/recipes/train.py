@@ -12,7 +12,7 @@ from radpath.errors import SettingsError
 from radpath.recipes.beginning import default_folder, new_run, require_feasible, resumable
 from radpath.recipes.environment import describe_environment
 from radpath.recipes.experiment import Experiment, read_experiment, render_experiment
-from radpath.recipes.gathering import gather_split, run_name
+from radpath.recipes.gathering import cache_beside, gather_split, run_name
 from radpath.recipes.report import write_run_report
 from radpath.recipes.running import (
     build_model,
@@ -50,13 +50,13 @@ def train_experiment(path: Path, *, assignments: list[str], out: Path | None, re
     if resume:
         folder = RunFolder.open(_folder_to_resume(path, out))
         require_same_settings(folder, experiment)
-        split = gather_split(experiment.data, experiment.split)
+        split = gather_split(experiment.data, experiment.split, cache=cache_beside(folder.root))
         require_same_data(folder, split.manifest)
         files.remove_unfinished(folder.root)
         return finish(experiment, split, folder, command=command)
     with new_run(default_folder(out, run_name(experiment.data.images))) as folder:
         require_feasible(experiment)
-        split = gather_split(experiment.data, experiment.split)
+        split = gather_split(experiment.data, experiment.split, cache=cache_beside(folder.root))
         say_findings(split.manifest.findings)
         start(experiment, split, [], folder=folder)
     return finish(experiment, split, folder, command=command)
