@@ -14,7 +14,6 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from radpath import files
 from radpath.data.findings import counted, exclude_and_note, reason_of, unreadable
 from radpath.data.inputs import DataSettings
 from radpath.data.manifest import Finding, Manifest
@@ -141,14 +140,8 @@ def _rows_of(slide: pl.DataFrame, patches: pl.DataFrame) -> pl.DataFrame:
         record_id=pl.col("record_id") + "#" + pl.col("member"),
         height_px=pl.col("width_px"),
         pixel_spacing_mm=pl.col("um_per_px") / 1000,
-        file_digest=pl.struct("file_digest", "member").map_elements(_own_digest, return_dtype=pl.String),
+        file_digest=pl.lit(None, dtype=pl.String),  # a patch's own, of the file and the member, is made by verify
     )
-
-
-def _own_digest(row: dict[str, str | None]) -> str | None:
-    """Return a patch's digest, of its slide's and its place; None where the slide's is not known yet."""
-    whole = row["file_digest"]
-    return None if whole is None else files.digest_bytes(f"{whole} {row['member']}".encode())
 
 
 def _about_patches(num_slides: int, num_patches: int, num_places: int, settings: SlideSettings) -> Finding:
