@@ -18,7 +18,7 @@ from radpath.errors import DataError, LeakError, exit_codes
 
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
-COMMANDS = ("fit", "train", "evaluate", "predict", "scan", "split", "doctor", "demo")
+COMMANDS = ("fit", "train", "evaluate", "predict", "scan", "split", "preview", "steps", "doctor", "demo")
 HEAVY = ("torch", "timm", "polars", "matplotlib", "numpy", "scipy", "PIL", "tomlkit")
 
 

@@ -32,6 +32,7 @@ from radpath.data.preparation import (
 from radpath.data.reading import read_image
 from radpath.data.scan import scan
 from radpath.data.stain.normalisation import fit_stain, normalise
+from radpath.data.verify import verify
 from radpath.errors import DataError, StorageError
 
 SIZES = {"a.png": (30, 41), "b/c.png": (25, 25), "b/d.png": (64, 10)}
@@ -52,7 +53,8 @@ def images(tmp_path: Path) -> Path:
 
 def prepared(images: Path, **changes: Any) -> PixelStore:
     data = DataSettings(images=images)
-    return prepare(scan(data), data, PixelSettings(**{"size_px": 20, **changes}), stores=images.parent / "stores")
+    settings = PixelSettings(**{"size_px": 20, **changes})
+    return prepare(verify(scan(data), data), data, settings, stores=images.parent / "stores")
 
 
 def stores_below(images: Path) -> list[str]:
@@ -152,7 +154,7 @@ def test_a_preparation_that_is_stopped_leaves_nothing_and_can_be_repeated(
 
 def test_what_a_killed_process_left_is_never_taken_for_a_store_and_removed_when_it_is_old(images: Path) -> None:
     data = DataSettings(images=images)
-    key = store_key(scan(data), data, PixelSettings(size_px=20))
+    key = store_key(verify(scan(data), data), data, PixelSettings(size_px=20))
     stores = images.parent / "stores"
     for name, age_s in (("dead", 7200), ("busy", 5)):
         (stores / f".{key}.{name}.part").mkdir(parents=True)
@@ -331,7 +333,7 @@ def test_every_stage_has_its_name_and_the_last_one_is_what_is_prepared() -> None
     settings = PixelSettings(size_px=16, channels="grey", steps=StepSettings(before=("closing(1)",), after=("otsu",)))
     image = noise(32, 24).astype(np.uint16) * 257
     seen = dict(stages(image, settings))
-    assert list(seen) == ["as decoded", "closing(1)", "intensity full, grey", "12 x 16 px", "otsu"]
+    assert list(seen) == ["as decoded", "closing(1)", "intensity full, grey", "resized", "otsu"]
     assert [one.dtype.name for one in seen.values()] == ["uint16", "uint16", "uint8", "uint8", "uint8"]
     assert np.array_equal(seen["otsu"], prepare_image(image, settings)[:, :, 0])
 

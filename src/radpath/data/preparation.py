@@ -142,7 +142,7 @@ def stages(
     yield f"intensity {settings.intensity}, {settings.channels}", _flat(pixels)
     height, width = _size(pixels, settings)
     pixels = resize(pixels, height_px=height, width_px=width)
-    yield f"{width} x {height} px", _flat(pixels)
+    yield "resized", _flat(pixels)
     image = _flat(pixels)
     for text in settings.steps.after:
         image = apply_step(image, parse_step(text))

@@ -12,6 +12,7 @@ import numpy as np
 
 from radpath import files
 from radpath.data.inputs import DataSettings
+from radpath.data.location import Location
 from radpath.data.manifest import Manifest
 from radpath.data.names import assume_cases
 from radpath.data.pixels import to_uint8
@@ -30,7 +31,7 @@ NUM_IMAGES: Final = 4
 CELL_PX: Final = 224
 
 
-def show_steps(images: Path, *, assignments: list[str], out: Path | None) -> Path:
+def show_steps(images: Location, *, assignments: list[str], out: Path | None) -> Path:
     """Write ``steps.png`` into a folder; return the file.
 
     Args:
