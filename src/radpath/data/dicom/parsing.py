@@ -15,19 +15,21 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from radpath.data.formats.stored import damaged, unsupported
 from radpath.errors import DataError, MissingExtraError
 
 if TYPE_CHECKING:  # the extra may be missing, and `radpath --help` needs none of it
     from pydicom import Dataset
+    from pydicom.tag import BaseTag
 
 PIXEL_KEYWORDS: Final = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
 """The elements that hold pixels, by their tags."""
 
+_FIRST_PIXEL_TAG: Final = min(PIXEL_KEYWORDS)
 UNDEFINED_LENGTH: Final = 0xFFFFFFFF
 IMPLICIT_LITTLE: Final = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
@@ -126,7 +128,8 @@ def looks_like_dicom(start: bytes, *, has_dicom_name: bool) -> bool:
 def quiet() -> Iterator[None]:
     """Silence pydicom's warnings while the block runs, in several threads at once.
 
-    Python's filters belong to the whole process, so the first thread to enter sets them and the last resets them.
+    Python's filters belong to the whole process, so the first thread to enter sets them and the last resets them. That
+    takes long compared with reading one element, so the doors to this folder enter once for all that they do.
     """
     global _quiet_threads  # noqa: PLW0603 - counts the threads inside, as the filters are the process's
     with _quiet_lock:
@@ -169,11 +172,12 @@ def parse(stream: io.BufferedIOBase) -> ParsedFile:
     found: list[tuple[int, str | None, int, int]] = []
 
     def is_end(tag: int, vr: str | None, length: int) -> bool:
-        if tag in PIXEL_KEYWORDS:
-            found.append((tag, vr, length, stream.tell()))
-        elif tag in _wanted_tags() and _MAX_ELEMENT_BYTES < length < UNDEFINED_LENGTH:
+        number = int(tag)  # pydicom's tags compare themselves in Python
+        if number in PIXEL_KEYWORDS:
+            found.append((number, vr, length, stream.tell()))
+        elif _MAX_ELEMENT_BYTES < length < UNDEFINED_LENGTH and number in _wanted_tags():
             raise damaged("an element declares more bytes than any such element can have")
-        return tag >= min(PIXEL_KEYWORDS)
+        return number >= _FIRST_PIXEL_TAG
 
     with explained("reading the header"):
         dataset = read_partial(cast("BinaryIO", stream), is_end, force=True, specific_tags=list(_wanted_tags()))
@@ -194,10 +198,8 @@ def parse(stream: io.BufferedIOBase) -> ParsedFile:
 
 
 @cache
-def _wanted_tags() -> dict[int, str]:
-    from pydicom.datadict import tag_for_keyword
-
-    return {tag: name for name in _WANTED if (tag := tag_for_keyword(name)) is not None}
+def _wanted_tags() -> frozenset[int]:
+    return frozenset(int(_tag_of(name)) for name in _WANTED)
 
 
 def _inflated(stream: io.BufferedIOBase) -> io.BufferedIOBase:
@@ -221,24 +223,39 @@ def _inflated(stream: io.BufferedIOBase) -> io.BufferedIOBase:
     return io.BytesIO(bytes(_PREAMBLE_BYTES) + b"DICM" + meta + content)
 
 
-def items(dataset: "Dataset", keyword: str) -> "list[Dataset]":
+def items(dataset: "Dataset", keyword: str) -> "Sequence[Dataset]":
     """Return the items of a sequence; none where it is absent or no sequence.
 
     Raises:
         DataError: it is malformed.
     """
-    from pydicom.sequence import Sequence
+    from pydicom.sequence import Sequence as DicomSequence
 
     with explained(f"reading {keyword}"):
-        found = dataset.get(keyword)
-    return list(found) if isinstance(found, Sequence) else []
+        found = _value(dataset, keyword)
+    return found if isinstance(found, DicomSequence) else ()
 
 
 def functional_group(dataset: "Dataset", index: int, keyword: str) -> "Dataset":
     """Return what holds a functional group of a frame: its own item, else the shared one, else the file itself."""
     frames = items(dataset, "PerFrameFunctionalGroupsSequence")
-    groups = [*frames[index : index + 1], *items(dataset, "SharedFunctionalGroupsSequence")]
+    own = (frames[index],) if index < len(frames) else ()
+    groups = (*own, *items(dataset, "SharedFunctionalGroupsSequence"))
     return next((found[0] for group in groups if (found := items(group, keyword))), dataset)
+
+
+def _value(dataset: "Dataset", keyword: str) -> Any:  # noqa: ANN401 - whatever DICOM can hold
+    """Return an element's value, None where it is absent; ten times faster than by keyword where it is."""
+    tag = _tag_of(keyword)
+    return dataset[tag].value if tag in dataset else None
+
+
+@cache
+def _tag_of(keyword: str) -> "BaseTag":
+    from pydicom.datadict import tag_for_keyword
+    from pydicom.tag import BaseTag
+
+    return BaseTag(tag_for_keyword(keyword) or 0)
 
 
 def whole_number(dataset: "Dataset", keyword: str) -> int | None:
@@ -260,7 +277,7 @@ def numbers(dataset: "Dataset", keyword: str) -> list[float]:
         DataError: a value is no number.
     """
     with explained(f"reading {keyword}"):
-        found = dataset.get(keyword)
+        found = _value(dataset, keyword)
         if found is None or found == "":
             return []
         several = [found] if isinstance(found, int | float | str) else list(found)
@@ -278,7 +295,7 @@ def text(dataset: "Dataset", keyword: str) -> str:
 def texts(dataset: "Dataset", keyword: str) -> list[str]:
     """Return an element's values as texts; none where there is none that can be read."""
     with contextlib.suppress(*MALFORMED), quiet():
-        found = dataset.get(keyword)
+        found = _value(dataset, keyword)
         several = [found] if isinstance(found, str) else list(found or ())
         return [str(value).replace("\x00", "").strip() for value in several]
     return []

@@ -17,7 +17,7 @@ from radpath.data.dicom.frames import decode_frame
 from radpath.data.dicom.grey import GreyTransform, Shown, read_transform, show
 from radpath.data.dicom.identity import case_of, read_key
 from radpath.data.dicom.image import StoredPixels, describe
-from radpath.data.dicom.parsing import ParsedFile, parse
+from radpath.data.dicom.parsing import ParsedFile, parse, quiet
 from radpath.data.dicom.settings import DicomSettings, read_windows
 from radpath.data.formats.stored import Mode, damaged
 from radpath.errors import DataError
@@ -48,13 +48,14 @@ def read_records(stream: io.BufferedIOBase, settings: DicomSettings) -> list[Dic
             that could name a person.
         MissingExtraError: pydicom is not installed.
     """
-    parsed = parse(stream)
-    stored = describe(parsed)
-    chosen = settings.chosen_frames(stored.num_frames)
-    if not chosen:
-        raise DataError(f"no such frame: data.dicom.frames = {settings.frames}, the file has {stored.num_frames}")
-    case = case_of(parsed.dataset, read_key(settings))
-    return [_record(parsed, stored, settings, index=index, case=case) for index in chosen]
+    with quiet():
+        parsed = parse(stream)
+        stored = describe(parsed)
+        chosen = settings.chosen_frames(stored.num_frames)
+        if not chosen:
+            raise DataError(f"no such frame: data.dicom.frames = {settings.frames}, the file has {stored.num_frames}")
+        case = case_of(parsed.dataset, read_key(settings))
+        return [_record(parsed, stored, settings, index=index, case=case) for index in chosen]
 
 
 def _record(
@@ -102,19 +103,22 @@ def read_pixels(stream: io.BufferedIOBase, member: str, settings: DicomSettings,
         DataError: the image is damaged, refused, or not there.
         MissingExtraError: pydicom or a decoder is not installed.
     """
-    parsed = parse(stream)
-    stored = describe(parsed)
-    if stored.width_px * stored.height_px > max_pixels:
-        raise DataError(f"over the pixel limit: {stored.width_px} x {stored.height_px} px are more than {max_pixels}")
-    index = _index_of(member, settings, stored.num_frames)
-    transform = _transform(parsed, stored, settings, index)
-    channels, depth = _promise(stored, transform, parsed)
-    values = decode_frame(parsed, stored, index)
-    shown = show_colours(values, parsed.dataset, stored) if transform is None else show(values, transform, stored)
-    expected = (stored.height_px, stored.width_px) + (() if channels == 1 else (3,))
-    if shown.shape != expected or shown.dtype.itemsize * 8 != depth:
-        raise damaged(f"the pixels are {shown.dtype} of shape {shown.shape}, the header promised {depth} bits")
-    return np.ascontiguousarray(shown)
+    with quiet():
+        parsed = parse(stream)
+        stored = describe(parsed)
+        if stored.width_px * stored.height_px > max_pixels:
+            raise DataError(
+                f"over the pixel limit: {stored.width_px} x {stored.height_px} px are more than {max_pixels}"
+            )
+        index = _index_of(member, settings, stored.num_frames)
+        transform = _transform(parsed, stored, settings, index)
+        channels, depth = _promise(stored, transform, parsed)
+        values = decode_frame(parsed, stored, index)
+        shown = show_colours(values, parsed.dataset, stored) if transform is None else show(values, transform, stored)
+        expected = (stored.height_px, stored.width_px) + (() if channels == 1 else (3,))
+        if shown.shape != expected or shown.dtype.itemsize * 8 != depth:
+            raise damaged(f"the pixels are {shown.dtype} of shape {shown.shape}, the header promised {depth} bits")
+        return np.ascontiguousarray(shown)
 
 
 def _index_of(member: str, settings: DicomSettings, num_frames: int) -> int:
