@@ -387,3 +387,88 @@ def test_real_cells_are_split_by_frame_and_stratified(shared_data: Path) -> None
         total = sum(counts.values())
         shares = {side: count / total for side, count in counts.items()}
         assert shares == pytest.approx({"train": 0.65, "validation": 0.15, "test": 0.2}, abs=0.02)
+
+
+def cases_at_sites(num_sites: int, *, cases: int = 4) -> list[dict[str, Any]]:
+    """Rows of ``cases`` cases of each class at each site."""
+    return [
+        {"case": f"{site}-{label}-{number}", "label": label, "site": f"site {site}"}
+        for site in range(num_sites)
+        for label in CLASSES
+        for number in range(cases)
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(num_sites=st.integers(3, 9), seed=st.integers(0, 99), cases=st.integers(1, 4))
+def test_all_images_of_a_site_are_on_one_side_and_every_side_has_every_class(
+    num_sites: int, seed: int, cases: int
+) -> None:
+    manifest = manifest_of(*cases_at_sites(num_sites, cases=cases), {"case": "nobody knows", "label": "benign"})
+    split = split_by_case(manifest, SplitSettings(seed=seed, apart_by="site"))
+    sides = split.manifest.kept.drop_nulls("site").group_by("site").agg(pl.col("split").n_unique())
+    assert sides["split"].to_list() == [1] * num_sites
+    for label in CLASSES:
+        assert set(split.manifest.kept.filter(pl.col("label") == label)["split"]) == {"train", "validation", "test"}
+
+
+def test_sites_of_unequal_size_are_dealt_near_the_shares() -> None:
+    rows = [
+        {"case": f"{site}-{label}-{number}", "label": label, "site": f"site {site}"}
+        for site, size in enumerate((40, 25, 10, 9, 8, 8))
+        for label in CLASSES
+        for number in range(size)
+    ]
+    split = split_by_case(
+        manifest_of(*rows), SplitSettings(apart_by="site", test_fraction=0.25, validation_fraction=0.1)
+    )
+    shares = {side: number / 200 for side, number in split.audit.num_images.items()}
+    assert shares["test"] == pytest.approx(0.25, abs=0.02)
+    assert shares["validation"] == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_given_split_that_divides_a_site_stops() -> None:
+    rows = on_sides(cases_at_sites(2), "train", "validation", "test")
+    with pytest.raises(
+        LeakError, match=r"^2 values of site on two sides of the split: site 0 \(train, validation, tes"
+    ):
+        split_by_case(manifest_of(*rows), SplitSettings(apart_by="site"))
+
+
+def test_too_few_sites_for_three_sides_are_named_as_the_reason() -> None:
+    message = r"^class 'benign' has 8 cases, tied into 2 by split\.apart_by = 'site', but train, validation and test"
+    with pytest.raises(DataError, match=message):
+        split_by_case(manifest_of(*cases_at_sites(2)), SplitSettings(apart_by="site"))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("hospital", r"^split\.apart_by is 'hospital', which is no column; known: record_id, path, "),
+        ("scanner", r"^split\.apart_by is 'scanner', which no kept image has; give it in the labels or by data\.name_"),
+    ],
+)
+def test_a_column_that_says_nothing_keeps_nothing_apart(name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        split_by_case(manifest_of(*cases_at_sites(3)), SplitSettings(apart_by=name))
+
+
+def near(rows: list[dict[str, Any]]) -> Manifest:
+    """Tie the first benign case with every other benign case, by nearly identical images."""
+    benign = [row for row in rows if row["label"] == "benign"]
+    return manifest_of(*rows, *({**row, "near_duplicates": "0000"} for row in benign[::2]))
+
+
+def test_cases_with_nearly_identical_images_stay_together_unless_a_setting_says_otherwise() -> None:
+    manifest = near(cases_of_each_class(20))
+    tied = split_by_case(manifest, SplitSettings()).manifest.kept.drop_nulls("near_duplicates")
+    assert tied["split"].n_unique() == 1
+    free = split_by_case(manifest, SplitSettings(near_duplicates="ignore")).manifest.kept.drop_nulls("near_duplicates")
+    assert free["split"].n_unique() == 3
+
+
+def test_nearly_identical_images_that_leave_too_few_groups_are_named_as_the_reason() -> None:
+    message = r"^class 'benign' has 4 cases, tied into 2 by nearly identical images, but"
+    rows = [{**row, "near_duplicates": "x"} for row in cases_of_each_class(3)]
+    with pytest.raises(DataError, match=message):
+        split_by_case(manifest_of(*rows, {"case": "alone", "label": "benign"}), SplitSettings())

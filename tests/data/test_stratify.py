@@ -81,3 +81,20 @@ def test_the_seed_decides_and_repeats() -> None:
     amounts = sparse.csr_array(np.ones((60, 1)))
     results = [tuple(assign_groups(amounts, SHARES, seed=seed)) for seed in (0, 0, 1)]
     assert results[0] == results[1] != results[2]
+
+
+def chi_square(amounts: np.ndarray, sides: np.ndarray) -> float:
+    distances: np.ndarray = (shares_of(amounts, sides) - np.array(SHARES)[:, None]) ** 2
+    return float((distances.sum(axis=1) / SHARES).sum())
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(4, 7))
+def test_few_groups_are_dealt_nearly_as_well_as_trying_everything(seed: int, num_groups: int) -> None:
+    amounts = np.random.default_rng(seed).integers(1, 60, (num_groups, 3)).astype(float)
+    refined, plain = (assign_groups(sparse.csr_array(amounts), SHARES, seed=0, refined=by) for by in (True, False))
+    complete = (np.array(sides) for sides in itertools.product(range(3), repeat=num_groups) if len(set(sides)) == 3)
+    best = min(chi_square(amounts, sides) for sides in complete)
+    assert chi_square(amounts, refined) <= chi_square(amounts, plain) + 1e-9
+    assert chi_square(amounts, refined) <= 2 * best + 0.1
+    assert set(refined.tolist()) == {0, 1, 2}

@@ -188,19 +188,31 @@ def stop_shared_cases(manifest: Manifest) -> None:
     Raises:
         LeakError: the message names up to five cases with their sides.
     """
-    sides = manifest.kept.group_by("case").agg(pl.col("split").drop_nulls().unique())
-    shared = sides.filter(pl.col("split").list.len() > 1).sort("case")
+    remedy = "put all images of a case on one side, or set split.source to 'fractions' for a new split"
+    _stop_shared(manifest, "case", remedy=remedy)
+
+
+def _stop_shared(manifest: Manifest, column: str, *, remedy: str) -> None:
+    sides = manifest.kept.drop_nulls(column).group_by(column).agg(pl.col("split").drop_nulls().unique())
+    shared = sides.filter(pl.col("split").list.len() > 1).sort(column)
     if shared.is_empty():
         return
     named = [
-        f"{case} ({', '.join(side for side in SIDES if side in found)})"
-        for case, found in shared.head(_MAX_CASES_NAMED).iter_rows()
+        f"{value} ({', '.join(side for side in SIDES if side in found)})"
+        for value, found in shared.head(_MAX_CASES_NAMED).iter_rows()
     ]
     more = f" and {len(shared) - _MAX_CASES_NAMED} more" if len(shared) > _MAX_CASES_NAMED else ""
-    raise LeakError(
-        f"{counted(len(shared), 'case')} on two sides of the split: {', '.join(named)}{more}; put all images of a case "
-        "on one side, or set split.source to 'fractions' for a new split"
-    )
+    number = counted(len(shared), "case") if column == "case" else f"{counted(len(shared), 'value')} of {column}"
+    raise LeakError(f"{number} on two sides of the split: {', '.join(named)}{more}; {remedy}")
+
+
+def stop_shared_values(manifest: Manifest, column: str) -> None:
+    """Stop where kept images with one value of a column (a site, a scanner) stand on two sides.
+
+    Raises:
+        LeakError: the message names up to five values with their sides.
+    """
+    _stop_shared(manifest, column, remedy=f"give each {column} one side, or do not set split.apart_by")
 
 
 def audit(manifest: Manifest, *, policy: LeakPolicy = "stop") -> Audit:

@@ -1,8 +1,8 @@
 """Gives every kept image a side (train, validation or test) such that no case stands on two.
 
 In: a manifest with cases, labels and digests, perhaps with sides that folders, a column or an array file gave. Out: a
-``Split``, audited. Identical images are found in ``twins``, judged in ``leaks``; the arithmetic of dealing groups out
-is in ``stratify``.
+``Split``, audited. Identical images are found in ``twins``, judged in ``leaks``; what is never divided is in
+``groups``, the arithmetic of dealing groups out in ``stratify``.
 """
 
 import dataclasses
@@ -13,15 +13,24 @@ from typing import Annotated, Literal
 import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
-from scipy import sparse
 
 from radpath import files
 from radpath.data.class_order import natural_order
 from radpath.data.findings import MAX_EXAMPLES, counted, exclude_and_note
-from radpath.data.leaks import Audit, Leak, LeakPolicy, audit, find_leaks, settle_leaks, stop_shared_cases
+from radpath.data.groups import amounts_of_groups, sorted_with_groups, what_ties
+from radpath.data.leaks import (
+    Audit,
+    Leak,
+    LeakPolicy,
+    audit,
+    find_leaks,
+    settle_leaks,
+    stop_shared_cases,
+    stop_shared_values,
+)
 from radpath.data.manifest import Finding, Manifest
 from radpath.data.stratify import assign_groups
-from radpath.data.twins import describe_duplicates, tied_cases
+from radpath.data.twins import NEAR_COLUMN, describe_duplicates
 from radpath.errors import DataError
 from radpath.records import SIDES, Side
 from radpath.settings import Settings
@@ -52,6 +61,12 @@ class SplitSettings(Settings):
     """Cases for the test."""
     seed: int = 0
     """Seed of the split; the same seed and images give the same sides, in whatever order the images come."""
+    near_duplicates: Literal["together", "ignore"] = "together"
+    """Whether a new split keeps cases with nearly identical images on one side, as it does for identical ones; the
+    audit finds them (audit.near_duplicates)."""
+    apart_by: str | None = None
+    """Column (site, scanner, ...) of which all images of one value are on one side, so that the test asks about values
+    never seen in training; an image without a value goes with its case. Not set: only cases are kept together."""
     leaks: LeakPolicy = "stop"
     """What to do where an identical file or identical pixels stand on two sides of a split: "stop", "exclude" (drop
     the training copy; validation gives way to test), or "allow" (train, and warn in the report)."""
@@ -60,6 +75,12 @@ class SplitSettings(Settings):
     def case_lists(self) -> dict[Side, tuple[str, ...]]:
         """The lists of cases by side."""
         return {"train": self.train_cases, "validation": self.validation_cases, "test": self.test_cases}
+
+    @property
+    def tied_by(self) -> tuple[str, ...]:
+        """Columns whose equal values a new split keeps on one side, beside cases and identical images."""
+        near = (NEAR_COLUMN,) if self.near_duplicates == "together" else ()
+        return near if self.apart_by is None else (*near, self.apart_by)
 
     @model_validator(mode="after")
     def _fractions_leave_something_to_train_on(self) -> "SplitSettings":
@@ -108,9 +129,10 @@ def split_by_case(manifest: Manifest, settings: SplitSettings) -> Split:
         LeakError: a case stands on two sides, or an identical image does and the settings say to stop.
     """
     _require_cases_and_labels(manifest)
+    _require_column(manifest, settings.apart_by)
     source = _source_in_use(manifest, settings)
     started = _with_sides_from(source, manifest, settings)
-    _require_something_to_learn(started, source)
+    _require_something_to_learn(started, source, settings)
     stop_shared_cases(started)
     if settings.leaks == "allow":  # sides are completed first, so that the finding names the sides of the end
         completed = _with_missing_sides(started, settings, source)
@@ -121,6 +143,8 @@ def split_by_case(manifest: Manifest, settings: SplitSettings) -> Split:
         settled = _with_missing_sides(settle_leaks(started, leaks, policy=settings.leaks), settings, source)
     classes = natural_order(settled.kept["label"].unique())
     checked = settled.note(*_describe_classes(settled, classes), *_describe_twins(started, source))
+    if settings.apart_by is not None:
+        stop_shared_values(checked, settings.apart_by)
     summary = audit(checked, policy=settings.leaks)
     return Split(manifest=checked, classes=classes, source=source, leaks=leaks, audit=summary)
 
@@ -141,6 +165,18 @@ def _require_cases_and_labels(manifest: Manifest) -> None:
                 f"{counted(len(lacking), 'kept image')} without a {column}, for example {lacking[0]}; "
                 "attach labels before splitting"
             )
+
+
+def _require_column(manifest: Manifest, name: str | None) -> None:
+    """Stop where images are to be kept apart by a column that says nothing."""
+    if name is None:
+        return
+    if name not in manifest.table.columns:
+        raise DataError(f"split.apart_by is '{name}', which is no column; known: {', '.join(manifest.table.columns)}")
+    if manifest.kept[name].is_null().all():
+        raise DataError(
+            f"split.apart_by is '{name}', which no kept image has; give it in the labels or by data.name_pattern"
+        )
 
 
 def _source_in_use(manifest: Manifest, settings: SplitSettings) -> Source:
@@ -189,7 +225,7 @@ def _with_given_sides(manifest: Manifest) -> Manifest:
     return exclude_and_note(manifest, details, reason="no side given")
 
 
-def _require_something_to_learn(manifest: Manifest, source: Source) -> None:
+def _require_something_to_learn(manifest: Manifest, source: Source, settings: SplitSettings) -> None:
     """Stop where there is nothing to train on, one class only, or a class with too few cases for a new split."""
     kept = manifest.kept
     if "train" not in kept["split"]:
@@ -201,30 +237,21 @@ def _require_something_to_learn(manifest: Manifest, source: Source) -> None:
             f"all {len(kept):,} images have the label '{classes[0]}'; a classifier needs two or more classes"
         )
     if source == "fractions":
-        _require_a_case_for_each_side(kept, classes)
+        _require_a_case_for_each_side(kept, classes, settings.tied_by)
 
 
-def _require_a_case_for_each_side(kept: pl.DataFrame, classes: tuple[str, ...]) -> None:
-    grouped = _sorted_with_groups(kept)
+def _require_a_case_for_each_side(kept: pl.DataFrame, classes: tuple[str, ...], tied_by: tuple[str, ...]) -> None:
+    grouped = sorted_with_groups(kept, tied_by=tied_by)
     for name in classes:
         images = grouped.filter(pl.col("label") == name)
         num_cases, num_groups = images["case"].n_unique(), images["group"].n_unique()
         if num_groups >= len(SIDES):
             continue
-        twins = describe_duplicates(kept, treatment="")[0].examples
-        tied = f", tied into {num_groups} by identical images ({twins[0]})" if num_groups < num_cases else ""
+        tied = f", tied into {num_groups} by {what_ties(kept, tied_by=tied_by)}" if num_groups < num_cases else ""
         raise DataError(
             f"class '{name}' has {counted(num_cases, 'case')}{tied}, but train, validation and test need one each; add "
             "cases, drop or merge the class, or name each side's cases in split.train_cases and its neighbours"
         )
-
-
-def _sorted_with_groups(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows by record id, with ``group`` numbering what a split of ours never divides, in order of cases."""
-    ordered = rows.sort("record_id")
-    tied = ordered.with_columns(tied=pl.Series(tied_cases(ordered)))
-    group = pl.col("case").min().over("tied").rank("dense").cast(pl.Int64) - 1  # no case is in two groups
-    return tied.with_columns(group=group).drop("tied")
 
 
 def _with_missing_sides(manifest: Manifest, settings: SplitSettings, source: Source) -> Manifest:
@@ -233,35 +260,15 @@ def _with_missing_sides(manifest: Manifest, settings: SplitSettings, source: Sou
     missing = {side: share for side, share in fractions.items() if side not in manifest.kept["split"]}
     if not missing:
         return manifest
-    training = _sorted_with_groups(manifest.kept.filter(pl.col("split") == "train"))
+    training = sorted_with_groups(manifest.kept.filter(pl.col("split") == "train"), tied_by=settings.tied_by)
     shares = [1 - sum(missing.values()), *missing.values()]
-    numbers = assign_groups(_amounts(training), shares, seed=settings.seed)
+    refined = settings.apart_by is not None  # a few large groups are dealt poorly by size alone
+    numbers = assign_groups(amounts_of_groups(training), shares, seed=settings.seed, refined=refined)
     sides = np.array(["train", *missing])[numbers[training["group"].to_numpy()]]
     dealt = training.select("record_id", dealt=pl.Series(sides, dtype=pl.String))
     table = manifest.table.join(dealt, on="record_id", how="left", maintain_order="left")
     completed = manifest.replace(table.with_columns(split=pl.coalesce("dealt", "split")).drop("dealt"))
     return completed if source == "fractions" else completed.note(*_describe_carved(completed, list(missing)))
-
-
-def _amounts(rows: pl.DataFrame) -> sparse.csr_array:
-    """Return a table of groups by columns to balance: each class's images, each class's cases, and all cases.
-
-    The last column settles what the others leave open, so that small classes are not all rounded the same way.
-    """
-    column = pl.col("label").rank("dense").cast(pl.Int64) - 1
-    counted_rows = (
-        rows.with_columns(column=column)
-        .group_by("group", "column")
-        .agg(images=pl.len(), cases=pl.col("case").n_unique())
-        .sort("group", "column")
-    )
-    groups, columns = counted_rows["group"].to_numpy(), counted_rows["column"].to_numpy()
-    num_classes = rows["label"].n_unique()
-    all_cases = rows.group_by("group").agg(pl.col("case").n_unique()).sort("group")["case"].to_numpy()
-    values = np.concatenate([counted_rows["images"].to_numpy(), counted_rows["cases"].to_numpy(), all_cases])
-    row_numbers = np.concatenate([groups, groups, np.arange(len(all_cases))])
-    column_numbers = np.concatenate([columns, columns + num_classes, np.full(len(all_cases), 2 * num_classes)])
-    return sparse.csr_array((values.astype(np.float64), (row_numbers, column_numbers)))
 
 
 def _describe_carved(manifest: Manifest, carved: list[Side]) -> list[Finding]:

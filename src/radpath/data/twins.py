@@ -5,6 +5,9 @@ are equal where images are identical, or where cases are tied together by them. 
 ``split``, which keeps tied cases together, and ``leaks``, which judges splits that were given.
 """
 
+from collections.abc import Sequence
+from typing import Final
+
 import numpy as np
 import polars as pl
 from jaxtyping import Int
@@ -12,6 +15,9 @@ from scipy import sparse
 
 from radpath.data.findings import MAX_EXAMPLES, counted
 from radpath.data.manifest import Finding
+
+NEAR_COLUMN: Final = "near_duplicates"
+"""Column that is equal for images that are nearly the same, and null for all others; ``audit.duplicates`` fills it."""
 
 
 def identical_sets(table: pl.DataFrame) -> Int[np.ndarray, " rows"]:
@@ -24,14 +30,19 @@ def identical_sets(table: pl.DataFrame) -> Int[np.ndarray, " rows"]:
     return _numbered_by_shared_values(table["file_digest"], table["pixel_digest"])
 
 
-def tied_cases(table: pl.DataFrame) -> Int[np.ndarray, " rows"]:
+def tied_cases(table: pl.DataFrame, *, also_by: Sequence[str] = ()) -> Int[np.ndarray, " rows"]:
     """Number the rows so that two rows of one case, or of cases joined by identical images, have the same number.
+
+    Args:
+        table: rows of a manifest.
+        also_by: further columns whose equal values tie cases; one that the table lacks ties nothing.
 
     >>> table = pl.DataFrame({"case": ["1", "2", "3"], "file_digest": ["a", "b", "a"], "pixel_digest": None})
     >>> tied_cases(table).tolist()
     [0, 1, 0]
     """
-    return _numbered_by_shared_values(table["case"], table["file_digest"], table["pixel_digest"])
+    further = [table[name] for name in also_by if name in table.columns]
+    return _numbered_by_shared_values(table["case"], table["file_digest"], table["pixel_digest"], *further)
 
 
 def _numbered_by_shared_values(*columns: pl.Series) -> Int[np.ndarray, " rows"]:
