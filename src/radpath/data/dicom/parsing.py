@@ -72,8 +72,9 @@ _WANTED: Final = (
 # Its warnings and records quote values of the file. A handler that does nothing keeps records off the screen.
 logging.getLogger("pydicom").addHandler(logging.NullHandler())
 
+# A filter as the module warnings keeps it: any warning that pydicom gives.
+_SILENCE: Final = ("ignore", None, Warning, re.compile(r"pydicom\b"), 0)
 _quiet_lock = threading.Lock()
-_quiet_exit = contextlib.ExitStack()
 _quiet_threads = 0
 
 
@@ -128,22 +129,24 @@ def looks_like_dicom(start: bytes, *, has_dicom_name: bool) -> bool:
 def quiet() -> Iterator[None]:
     """Silence pydicom's warnings while the block runs, in several threads at once.
 
-    Python's filters belong to the whole process, so the first thread to enter sets them and the last resets them. That
-    takes long compared with reading one element, so the doors to this folder enter once for all that they do.
+    Python's filters belong to the whole process. ``warnings.catch_warnings`` puts back the list that it found, and with
+    several threads one of them would put back what another needs. So one filter is added by the first thread to enter
+    and taken away by the last; each looks whether it is still there, since other code may have put an old list back.
     """
     global _quiet_threads  # noqa: PLW0603 - counts the threads inside, as the filters are the process's
     with _quiet_lock:
-        if _quiet_threads == 0:
-            _quiet_exit.enter_context(warnings.catch_warnings())
-            warnings.filterwarnings("ignore", module=r"pydicom\b")
         _quiet_threads += 1
+        filters = cast("list[object]", warnings.filters)  # a list, which typeshed keeps from being changed
+        if _SILENCE not in filters[:1]:
+            filters.insert(0, _SILENCE)
     try:
         yield
     finally:
         with _quiet_lock:
             _quiet_threads -= 1
             if _quiet_threads == 0:
-                _quiet_exit.close()
+                filters = cast("list[object]", warnings.filters)
+                filters[:] = [known for known in filters if known != _SILENCE]
 
 
 @contextlib.contextmanager
