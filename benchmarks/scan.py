@@ -72,8 +72,8 @@ def about_this_run(num_files: int) -> list[str]:
         "",
         f"`{' '.join(['python', *sys.argv])}`; {platform.machine()}, {cores} cores, {versions}.",
         "Files on a local disk, in the system's cache.",
-        f"Load of the machine at the beginning: {load:.1f}; other programs used it at the same time, so the seconds of the",
-        "processor are given beside those on the clock.",
+        f"Load of the machine at the beginning: {load:.1f}; other programs used it at the same time, so the seconds of",
+        "the processor are given beside those on the clock.",
     ]
 
 

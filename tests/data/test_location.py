@@ -1,14 +1,16 @@
 """Places on this machine and addresses elsewhere, through the same few methods."""
 
 import io
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import fsspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radpath.data.location import RemotePath, local_file, parse_location
+from radpath.data.location import RemotePath, local_file, parse_location, provider_errors
 from radpath.errors import DataError, MissingExtraError, SettingsError
 
 
@@ -90,6 +92,17 @@ def test_text_is_read_in_its_encoding() -> None:
 def test_what_is_not_there_is_the_operating_systems_error() -> None:
     with pytest.raises(FileNotFoundError):
         RemotePath("memory://ward/absent.bin").open()
+
+
+def test_what_a_providers_package_raises_on_its_own_is_an_operating_systems_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class NoCredentialsError(Exception):
+        pass
+
+    monkeypatch.setitem(sys.modules, "botocore.exceptions", SimpleNamespace(BotoCoreError=NoCredentialsError))
+    with pytest.raises(OSError, match=r"^Unable to locate credentials$"), provider_errors():
+        raise NoCredentialsError("Unable to\nlocate credentials")
 
 
 def test_an_unknown_protocol_is_named() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from radpath.data.headers import header_of, read_stored
-from radpath.data.quick_headers import START_BYTES, QuickHeader, quick_header
+from radpath.data.quick_headers import START_BYTES, QuickHeader, quick_header, quick_png_header
 from radpath.errors import DataError
 
 
@@ -107,6 +107,24 @@ def test_a_file_that_was_cut_anywhere_is_not_taken_for_whole_where_the_careful_r
     content = USUAL[name]
     cuts = {*range(0, len(content), max(1, len(content) // 60)), *range(max(0, len(content) - 30), len(content))}
     assert [found for cut in sorted(cuts) if (found := disagreement(content[:cut]))] == []
+
+
+@pytest.mark.parametrize("name", [name for name in USUAL if name.startswith("PNG")])
+def test_the_ends_of_a_png_tell_what_the_whole_tells(name: str) -> None:
+    content = USUAL[name]
+    assert quick_png_header(content[:1000], content[-1000:]) == quickly(content)
+    assert quick_png_header(content[:1000], content[-1000:-1]) is None  # cut short
+    assert quick_png_header(content[:40], content[-1000:]) is None  # the pixels begin behind the start
+
+
+def test_an_orientation_behind_the_pixels_of_a_png_is_left_to_the_careful_reader() -> None:
+    content = UNUSUAL["PNG turned"]
+    at = content.index(b"eXIf") - 4
+    length = 12 + int.from_bytes(content[at : at + 4], "big")
+    moved = content[:at] + content[at + length : -12] + content[at : at + length] + content[-12:]
+    assert header_of(read_stored(io.BytesIO(moved))).width_px == 23
+    assert quick_png_header(moved[:1000], moved[-1000:]) is None
+    assert quickly(moved) is None
 
 
 @settings(max_examples=300, deadline=None)
