@@ -97,56 +97,77 @@ def _describe_training(training: TrainingSummary) -> str:
 
 def class_balance_figure(sides: Sequence[SideCounts]) -> str:
     """Return bars of the images of each class, divided by side."""
-    classes = list(dict.fromkeys(name for side in sides for name in side.images_per_class))
-    totals = {name: sum(side.images_per_class.get(name, 0) for side in sides) for name in classes}
+    counts = {SIDE_NAMES[side.side]: side.images_per_class for side in sides}
+    colours = [SIDE_COLOURS[side.side] for side in sides]
+    return balance_figure(counts, colours, name="figure-class-balance", title="Images of each class")
+
+
+def balance_figure(counts: Mapping[str, Mapping[str, int]], colours: Sequence[str], *, name: str, title: str) -> str:
+    """Return bars of the images of each class, divided by groups: sides, sites.
+
+    Args:
+        counts: for each group, the images of each class.
+        colours: of the groups.
+        name: unique in the page.
+        title: what the bars are.
+    """
+    classes = list(dict.fromkeys(label for of_class in counts.values() for label in of_class))
+    totals = {label: sum(of_class.get(label, 0) for of_class in counts.values()) for label in classes}
     positions = np.arange(len(classes))
     with house_style():
         figure, axis = new_figure(80 + 27 * len(classes))
         add_grid(axis, "x")
         start = np.zeros(len(classes))
-        for side in sides:
-            width = np.array([side.images_per_class.get(name, 0) for name in classes], dtype=float)
+        for (group, of_class), colour in zip(counts.items(), colours, strict=True):
+            width = np.array([of_class.get(label, 0) for label in classes], dtype=float)
             axis.barh(
-                positions, width, left=start, height=0.62, color=SIDE_COLOURS[side.side],
-                edgecolor=PAPER, linewidth=1, label=SIDE_NAMES[side.side],
+                positions, width, left=start, height=0.62, color=colour, edgecolor=PAPER, linewidth=1,
+                label=shortened(group, 24),
             )  # fmt: skip
             start += width
-        for position, name in zip(positions, classes, strict=True):
+        for position, label in zip(positions, classes, strict=True):
             axis.annotate(
-                f"{totals[name]:,}", (totals[name], position), xytext=(4, 0), textcoords="offset points", va="center"
+                f"{totals[label]:,}", (totals[label], position), xytext=(4, 0), textcoords="offset points", va="center"
             )
-        axis.set_yticks(positions, [shortened(name, 24) for name in classes])
+        axis.set_yticks(positions, [shortened(label, 24) for label in classes])
         axis.invert_yaxis()
         axis.margins(x=0.1)
         axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
         axis.set_xlabel("Images")
-        figure.legend(loc="outside upper left", ncols=3)
-        words = "; ".join(f"{name}: {counted(totals[name], 'image')}" for name in classes)
-        return to_svg(figure, name="figure-class-balance", title="Images of each class", description=f"{words}.")
+        if len(counts) > 1:
+            figure.legend(loc="outside upper left", ncols=3)
+        words = "; ".join(f"{label}: {counted(totals[label], 'image')}" for label in classes)
+        return to_svg(figure, name=name, title=title, description=f"{words}.")
 
 
 def size_figure(sizes_px: Mapping[Side, Int[np.ndarray, "_ 2"]]) -> str | None:
     """Return widths against heights, one panel a side; None where all images have one size."""
-    present = {side: sizes_px[side] for side in SIDES if side in sizes_px and len(sizes_px[side])}
-    everything = np.concatenate([np.empty((0, 2), int), *present.values()])
+    panels = {SIDE_NAMES[side]: sizes_px[side] for side in SIDES if side in sizes_px and len(sizes_px[side])}
+    colours = [SIDE_COLOURS[side] for side in SIDES if SIDE_NAMES[side] in panels]
+    return size_panels(panels, colours, title="Image sizes on each side")
+
+
+def size_panels(panels: Mapping[str, Int[np.ndarray, "_ 2"]], colours: Sequence[str], *, title: str) -> str | None:
+    """Return widths against heights, one panel a group of images; None where all images have one size."""
+    everything = np.concatenate([np.empty((0, 2), int), *panels.values()])
     if len(np.unique(everything, axis=0)) < 2:
         return None
     low, high = everything.min(axis=0), everything.max(axis=0)
     with house_style():
-        figure, axes = new_figure(220, ncols=len(present), sharex=True, sharey=True, squeeze=False)
-        for axis, (side, sizes) in zip(axes[0], present.items(), strict=True):
-            _draw_sizes(axis, sizes, colour=SIDE_COLOURS[side])
-            axis.set_title(f"{SIDE_NAMES[side]} ({len(sizes):,})")
+        figure, axes = new_figure(220, ncols=len(panels), sharex=True, sharey=True, squeeze=False)
+        for axis, (name, sizes), colour in zip(axes[0], panels.items(), colours, strict=True):
+            _draw_sizes(axis, sizes, colour=colour)
+            axis.set_title(f"{shortened(name, 36 // len(panels))} ({len(sizes):,})")
             axis.set_xlabel("Width (px)")
         axes[0, 0].set_ylabel("Height (px)")
-        _set_pixel_axis(axes[0, 0], "x", int(low[0]), int(high[0]), most=6 // len(present))
+        _set_pixel_axis(axes[0, 0], "x", int(low[0]), int(high[0]), most=6 // len(panels))
         _set_pixel_axis(axes[0, 0], "y", int(low[1]), int(high[1]), most=4)
         median = np.median(everything, axis=0)
         description = (
             f"Widths run from {low[0]} to {high[0]} pixels with a median of {median[0]:.0f}, "
             f"heights from {low[1]} to {high[1]} with a median of {median[1]:.0f}, on logarithmic axes."
         )
-        return to_svg(figure, name="figure-sizes", title="Image sizes on each side", description=description)
+        return to_svg(figure, name="figure-sizes", title=title, description=description)
 
 
 def _draw_sizes(axis: Axes, sizes: Int[np.ndarray, "_ 2"], *, colour: str) -> None:

@@ -52,7 +52,7 @@ def write_report(content: ReportContent, path: Path, *, figures: Mapping[str, st
 def render_report(content: ReportContent, *, figures: Mapping[str, str] | None = None) -> str:
     """Return the page as HTML; the same content gives the same bytes."""
     drawn = all_figures(content) if figures is None else figures
-    template = _environment().get_template("report.html.jinja")
+    template = page_environment().get_template("report.html.jinja")
     # Our own drawings, whose texts are escaped where they are drawn.
     safe = {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 - see above
     return template.render(
@@ -61,7 +61,8 @@ def render_report(content: ReportContent, *, figures: Mapping[str, str] | None =
     )  # fmt: skip
 
 
-def _environment() -> jinja2.Environment:
+def page_environment() -> jinja2.Environment:
+    """Return where templates are, with every text escaped and every name that is missing an error."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader("radpath.reporting", "templates"),
         autoescape=True,
@@ -97,7 +98,7 @@ def _data(content: ReportContent) -> dict[str, Any]:
         "kinds": "; ".join(f"{kind}: {number:,}" for kind, number in data.kinds.items()),
         "sizes": _sizes_sentence(data),
         "samples": [
-            {"name": name, "samples": [_embedded_sample(one) for one in group]}
+            {"name": name, "samples": [embedded_sample(one) for one in group]}
             for name, group in content.samples.items()
             if group
         ],
@@ -185,7 +186,8 @@ def _padding_sentence(training: TrainingSummary) -> str:
     return f"Share of pixels that are padding, which the model ignores: {shares}."
 
 
-def _embedded_sample(sample: Sample) -> dict[str, Any]:
+def embedded_sample(sample: Sample) -> dict[str, Any]:
+    """Return a sample as the template shows it, with the picture inside the address."""
     return {"address": data_uri(sample.picture), "tiny": is_lossless(sample.picture), "caption": sample.caption}
 
 
