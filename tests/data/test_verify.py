@@ -1,5 +1,6 @@
 """Decoding every kept image once."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -56,6 +57,20 @@ def test_an_image_cut_short_is_excluded_with_the_reason(tmp_path: Path, suffix: 
     assert (row["record_id"], row["reason"], row["pixel_digest"]) == (f"cut.{suffix}", "truncated or damaged", None)
     assert row["detail"].startswith("truncated or damaged: ")
     assert [(finding.kind, finding.count) for finding in manifest.findings] == [("truncated-or-damaged", 1)]
+
+
+def test_every_kept_image_gets_the_digest_of_its_file(tmp_path: Path) -> None:
+    draw_noise(tmp_path / "1.png", seed=1)
+    Image.fromarray(np.zeros((9, 8), np.uint8)).save(
+        tmp_path / "2.tif", save_all=True, append_images=[Image.fromarray(np.full((9, 8), 7, np.uint8))]
+    )
+    table = verified(tmp_path, tiff={"pages": "all"}).kept
+    whole = [hashlib.blake2b(path.read_bytes(), digest_size=16) for path in sorted(tmp_path.iterdir())]
+    assert table["file_digest"][0] == whole[0].hexdigest()
+    members = table.filter(path="2.tif")["member"].to_list()
+    own = [hashlib.blake2b(f"{whole[1].hexdigest()} {name}".encode(), digest_size=16).hexdigest() for name in members]
+    assert table.filter(path="2.tif")["file_digest"].to_list() == own
+    assert len(set(own)) == 2
 
 
 def test_an_image_that_is_refused_keeps_its_own_reason(tmp_path: Path) -> None:
