@@ -204,7 +204,7 @@ def _foreign_errors() -> tuple[type[Exception], ...]:
     return tuple(getattr(module, bases[name]) for name, module in modules.items())
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)  # each file has an address of its own, and fsspec keeps what it has opened
 def _open_filesystem(url: str) -> tuple[Any, str]:
     """Return fsspec's file system of an address, and the address in its words."""
     protocol = url.partition("://")[0]
