@@ -69,9 +69,9 @@ def write(path: Path, *, side_px: int, frames: int = 1) -> Path:
     """Write a CT image of 12 bits with the elements that such files have, or an enhanced one of several frames."""
     dataset = pydicom.Dataset()
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
-    dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
-    dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = pydicom.uid.CTImageStorage
+    dataset.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.UID("1.2.3")
     dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2.3"
     dataset.Modality, dataset.Manufacturer, dataset.ManufacturerModelName = "CT", "Maker", "Model"
     dataset.PatientID, dataset.PatientName, dataset.StudyInstanceUID = path.stem, "Nobody", "1.2.4"

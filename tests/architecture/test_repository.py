@@ -32,10 +32,8 @@ COMES_WITH = {"huggingface_hub": "timm", "markupsafe": "jinja2", "pydantic_core"
 USED_WITHOUT_AN_IMPORT = {
     "openslide-bin": "openslide-python loads it",
     "pyjpegls": "pydicom asks it to decode JPEG-LS",
-    "pylibjpeg": "pydicom finds the two below through it",
+    "pylibjpeg": "pydicom finds the next through it",
     "pylibjpeg-openjpeg": "pydicom asks it to decode JPEG 2000",
-    "pylibjpeg-rle": "pydicom asks it to decode RLE",
-    "python-gdcm": "pydicom asks it to decode lossless JPEG",
     "s3fs": "fsspec imports it for s3://",
     "tensorboard": "torch.utils.tensorboard imports it",
 }

@@ -148,6 +148,27 @@ def test_run_lengths_are_unfolded(dicom: Writer, kind: type) -> None:
     np.testing.assert_array_equal(decoded(dicom(values, syntax=RLE, frames=[packed_bits(planes)])), values)
 
 
+def test_run_lengths_of_colours_lie_in_planes(dicom: Writer) -> None:
+    values = noise((6, 8, 3), np.uint16)
+    planes = [values[..., ink].astype(">u2").view(np.uint8)[:, place::2] for ink in range(3) for place in (0, 1)]
+    np.testing.assert_array_equal(decoded(dicom(values, syntax=RLE, frames=[packed_bits(planes)])), values)
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (bytes(60), "the RLE header is not whole"),
+        (struct.pack("<16L", 2, 64, 66, *[0] * 13) + bytes(4), "the RLE header declares 2 segments; 1 are needed"),
+        (struct.pack("<16L", 1, 0, *[0] * 14) + bytes(4), "the RLE header declares 1 segments"),
+        (struct.pack("<16L", 1, 64, *[0] * 14) + b"\x03ab", "an RLE segment ends too early"),
+        (struct.pack("<16L", 1, 2**32 - 1, *[0] * 14) + b"\x03ab", "an RLE segment ends too early"),
+    ],
+)
+def test_malformed_run_lengths_are_refused(dicom: Writer, frame: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=f"^truncated or damaged: {message}"):
+        decoded(dicom(noise((4, 4), np.uint8), syntax=RLE, frames=[frame]))
+
+
 def packed_bits(planes: list[np.ndarray]) -> bytes:
     """Write PackBits segments behind the header of DICOM's RLE (PS3.5 annex G), with another library."""
     segments = [imagecodecs.packbits_encode(plane.tobytes()) for plane in planes]
@@ -192,6 +213,23 @@ def test_a_codestream_of_another_size_is_refused_before_it_is_decoded(
         DataError, match=r"^truncated or damaged: the compressed frame is 64 x 64 px, the header says 4"
     ):
         decoded(dicom(small, syntax=syntax, frames=[encode(large)]))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_lossless_jpeg_that_was_cut_and_closed_again_is_refused(dicom: Writer, share: float) -> None:
+    values = noise((33, 47), np.uint8)
+    stream = imagecodecs.jpeg8_encode(values, lossless=True, predictor=1)
+    cut = stream[: int(share * len(stream))] + b"\xff\xd9"
+    with pytest.raises(DataError, match=r"^truncated or damaged: the JPEG ends before its last pixels"):
+        decoded(dicom(values, syntax=LOSSLESS, frames=[cut]))
+
+
+def test_the_boxes_of_a_jp2_file_are_skipped_and_cannot_hold_us_up(dicom: Writer) -> None:
+    """A box without a length makes pydicom 3.0 search for ever."""
+    values = noise((33, 47), np.uint8)
+    stream = bytearray(imagecodecs.jpeg2k_encode(values, level=0, codecformat="jp2"))
+    for boxes in (bytes(stream), bytes(stream[:12] + bytes(4) + stream[16:])):
+        np.testing.assert_array_equal(decoded(dicom(values, syntax=J2K, frames=[boxes])), values)
 
 
 def test_what_is_no_codestream_is_refused(dicom: Writer) -> None:

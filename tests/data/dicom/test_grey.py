@@ -200,6 +200,18 @@ def test_floating_point_pixels_are_shown_alike(dicom: Writer, kind: type) -> Non
     assert shown(dicom(values, PhotometricInterpretation="MONOCHROME1"), "none").tolist() == [[1.5, -0.25, -2.0]]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("window", ["file", "none", "1/2"])
+def test_what_is_no_number_is_refused(dicom: Writer, value: float, window: str) -> None:
+    with pytest.raises(DataError, match=r"^not finite: some pixels are NaN, infinite, or beyond"):
+        shown(dicom(np.array([[0.0, value]])), window)
+
+
+def test_numbers_that_32_bits_cannot_tell_apart_are_refused(dicom: Writer) -> None:
+    with pytest.raises(DataError, match=r"^unsupported: numbers from 1000000000 to 1000000003, closer than"):
+        shown(dicom(np.array([[0, 1, 2, 3]], np.float64) + 1e9), "none")
+
+
 def test_numbers_of_32_bits_are_shown_without_a_table_of_all(dicom: Writer) -> None:
     assert shown(dicom(np.array([[0, 1 << 31, (1 << 32) - 1]], np.uint32))).tolist() == [[0, 32768, 65535]]
 

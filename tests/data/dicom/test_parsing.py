@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from radpath.data.dicom import parsing
-from radpath.data.dicom.parsing import looks_like_dicom, numbers, parse, quiet, text, whole_number
+from radpath.data.dicom.parsing import numbers, parse, quiet, text, whole_number
 from radpath.errors import DataError, MissingExtraError
 
 PIXELS = np.arange(12, dtype=np.uint16).reshape(3, 4)
@@ -115,16 +115,6 @@ def test_infinity_is_refused(dicom: Writer) -> None:
     file = io.BytesIO(dicom(PIXELS, WindowCenter=1, WindowWidth="12345").getvalue().replace(b"12345", b"1e999"))
     with pytest.raises(DataError, match=r"^truncated or damaged: WindowWidth is not finite"):
         numbers(parse(file).dataset, "WindowWidth")
-
-
-def test_dicom_is_recognised_by_its_mark_or_by_its_first_element(dicom: Writer) -> None:
-    whole = dicom(PIXELS).getvalue()
-    bare = whole[132:]
-    assert looks_like_dicom(whole[:200], has_dicom_name=False)
-    assert looks_like_dicom(bare[:200], has_dicom_name=True)
-    assert not looks_like_dicom(bare[:200], has_dicom_name=False)
-    for other in (b"", b"\x08\x00", b"PK\x03\x04" + bytes(200), b"%PDF-1.7" + bytes(200), bytes(200)):
-        assert not looks_like_dicom(other, has_dicom_name=True)
 
 
 READ_IN_THREADS = """

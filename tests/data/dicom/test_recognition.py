@@ -7,11 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from radpath.data.dicom.recognition import dicom_headers, is_dicom, is_nameless_dicom
+from radpath.data.dicom.recognition import dicom_headers, is_dicom, is_nameless_dicom, looks_like_dicom
 from radpath.data.dicom.settings import DicomSettings
 
 Writer = Callable[..., io.BytesIO]
 GREY = np.arange(12, dtype=np.uint16).reshape(3, 4)
+
+
+def test_dicom_is_recognised_by_its_mark_or_by_its_first_element(dicom: Writer) -> None:
+    whole = dicom(GREY).getvalue()
+    bare = whole[132:]
+    assert looks_like_dicom(whole[:200], has_dicom_name=False)
+    assert looks_like_dicom(bare[:200], has_dicom_name=True)
+    assert not looks_like_dicom(bare[:200], has_dicom_name=False)
+    for other in (b"", b"\x08\x00", b"PK\x03\x04" + bytes(200), b"%PDF-1.7" + bytes(200), bytes(200)):
+        assert not looks_like_dicom(other, has_dicom_name=True)
 
 
 @pytest.mark.parametrize("name", ["a.dcm", "a.IMA", "IM0001", "1.2.840.113", "a.png", "a.txt"])

@@ -16,6 +16,7 @@ from radpath.data.dicom.lookup import LookupTable, Window, read_table, read_wind
 from radpath.data.dicom.parsing import functional_group, items, numbers, text
 from radpath.data.dicom.settings import WindowChoice
 from radpath.data.formats.stored import damaged
+from radpath.data.formats.tiff_pixels import to_float32
 from radpath.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ Shown = (
 """Grey pixels as a viewer would show them, or (32 bits) in the unit of the file."""
 
 _WHITE: Final = 65535
+_HIGHEST: Final = float(np.finfo(np.float32).max) / 2  # so that no sum or difference of two is infinite
 _TABLE_BITS: Final = 16  # up to here every possible stored value has an entry in a table: exact, fast, small
 
 
@@ -95,7 +97,9 @@ def show(values: Values, transform: GreyTransform, stored: StoredPixels) -> Show
     """
     if stored.is_float or stored.bits_stored > _TABLE_BITS:
         is_background = _is_padding(values, transform)
-        return _shown(values.astype(np.float64), is_background, transform, stored)
+        with np.errstate(invalid="ignore"):  # a signalling NaN, which is refused below like any other
+            wide = values.astype(np.float64)
+        return _shown(wide, is_background, transform, stored)
     lowest = -(1 << (stored.bits_stored - 1)) if stored.is_signed else 0
     possible = np.arange(lowest, lowest + (1 << stored.bits_stored))
     positions = values.astype(np.int32) - lowest
@@ -123,14 +127,17 @@ def _shown(
         white = (1 << stored.bits_stored) - 1
         spread = np.floor(values * 255 / white + 0.5)
         return np.where(is_background, 0, 255 - spread if transform.is_inverted else spread).astype(np.uint8)
-    rescaled = _rescaled(values, transform.rescale)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rescaled = _rescaled(values, transform.rescale)
+    if not (np.abs(rescaled) <= _HIGHEST).all():
+        raise DataError("not finite: some pixels are NaN, infinite, or beyond what 32-bit numbers hold")
     measured = rescaled[~is_background]
     lowest, highest = (measured.min(), measured.max()) if measured.size else (0.0, 0.0)
     if transform.depth == 32:
         if transform.is_inverted:
             rescaled = sum(_possible_range(transform, stored)) - rescaled
             lowest = rescaled[~is_background].min() if measured.size else 0.0
-        return np.where(is_background, lowest, rescaled).astype(np.float32)
+        return to_float32(np.where(is_background, lowest, rescaled))
     own_range = Window.between(float(lowest), float(highest))
     channels = [(window or own_range).apply(rescaled) for window in transform.windows]
     lights = [1 - light if transform.is_inverted else light for light in channels]

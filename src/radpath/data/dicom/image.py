@@ -37,14 +37,14 @@ _NATIVE: Final = (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG)
 RLE: Final = "1.2.840.10008.1.2.5"
 JPEG_BASELINE: Final = "1.2.840.10008.1.2.4.50"
 JPEG_EXTENDED: Final = "1.2.840.10008.1.2.4.51"
+JPEG_LOSSLESS: Final = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
 _J2K_FAMILY: Final = ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.20")
 
 PLUGINS: Final[dict[str, str]] = {
     **dict.fromkeys(_NATIVE, ""),
     JPEG_BASELINE: "pillow",
-    JPEG_EXTENDED: "pillow",  # 8 bits; 12 bits are decoded in ``frames``
-    "1.2.840.10008.1.2.4.57": "gdcm",  # JPEG lossless
-    "1.2.840.10008.1.2.4.70": "gdcm",  # JPEG lossless, first-order prediction
+    JPEG_EXTENDED: "pillow",  # 8 bits; 12 bits as lossless JPEG
+    **dict.fromkeys(JPEG_LOSSLESS, ""),  # decoded in ``frames``
     "1.2.840.10008.1.2.4.80": "pyjpegls",  # JPEG-LS lossless
     "1.2.840.10008.1.2.4.81": "pyjpegls",  # JPEG-LS near-lossless
     "1.2.840.10008.1.2.4.90": "pylibjpeg",  # JPEG 2000 lossless
@@ -52,9 +52,10 @@ PLUGINS: Final[dict[str, str]] = {
     "1.2.840.10008.1.2.4.201": "pylibjpeg",  # high-throughput JPEG 2000 lossless
     "1.2.840.10008.1.2.4.202": "pylibjpeg",  # the same with RPCL options
     "1.2.840.10008.1.2.4.203": "pylibjpeg",  # high-throughput JPEG 2000
-    RLE: "pylibjpeg",
+    RLE: "",  # unfolded in ``frames``
 }
-"""The one decoder of each transfer syntax; one, so that the same file gives the same pixels on every machine."""
+"""The plug-in of pydicom that decodes each transfer syntax, "" where none is needed; only one, so that the same file
+gives the same pixels on every machine."""
 
 # Storage classes that hold pixels and are no pictures: masks, doses, and values on meshes.
 _NOT_PICTURES: Final = {

@@ -36,12 +36,13 @@ EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
 EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
 
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
-_PREAMBLE_BYTES: Final = 128
+PREAMBLE_BYTES: Final = 128
+"""What stands before the mark "DICM"; its content means nothing."""
 _MAX_INFLATED_BYTES: Final = 1 << 30  # a deflated file may unfold to a thousand times its size
 _MAX_ELEMENT_BYTES: Final = 1 << 28  # larger than any functional groups; a length is only what a file claims
 
-# What pydicom raises when a file is malformed: it parses lazily, in plain Python, without errors of its own.
-MALFORMED: Final = (
+# What pydicom raises when a file is malformed: it parses lazily, in plain Python, with few errors of its own.
+_MALFORMED: Final = (
     ArithmeticError,
     AttributeError,
     EOFError,
@@ -105,26 +106,6 @@ def require_pydicom() -> None:
         raise MissingExtraError("reading DICOM needs pydicom: pip install 'radpath[dicom]'") from None
 
 
-def looks_like_dicom(start: bytes, *, has_dicom_name: bool) -> bool:
-    """Return whether a file begins like DICOM.
-
-    Args:
-        start: the first 136 bytes or more.
-        has_dicom_name: whether files without the mark "DICM" count, if they begin with an element of group 2 or 8.
-
-    >>> looks_like_dicom(bytes(128) + b"DICM", has_dicom_name=False)
-    True
-    """
-    if start[_PREAMBLE_BYTES : _PREAMBLE_BYTES + 4] == b"DICM":
-        return True
-    if not has_dicom_name or len(start) < 8:
-        return False
-    group, element, vr = start[:2], start[2:4], start[4:6]
-    is_first_group = group in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and b"\x00" in element
-    is_short = struct.unpack("<L", start[4:8])[0] <= 0xFFFF
-    return is_first_group and (re.fullmatch(rb"[A-Z]{2}", vr) is not None or is_short)
-
-
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Silence pydicom's warnings while the block runs, in several threads at once.
@@ -155,8 +136,19 @@ def explained(doing: str) -> Iterator[None]:
     try:
         with quiet():
             yield
-    except MALFORMED as error:
+    except _malformed() as error:
         raise damaged(f"{doing} failed ({type(error).__name__})") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise  # of the operating system; pydicom's own have no number
+        raise damaged(f"{doing} failed ({type(error).__name__})") from None
+
+
+@cache
+def _malformed() -> tuple[type[Exception], ...]:
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (*_MALFORMED, BytesLengthException, InvalidDicomError)
 
 
 def parse(stream: io.BufferedIOBase) -> ParsedFile:
@@ -211,10 +203,10 @@ def _inflated(stream: io.BufferedIOBase) -> io.BufferedIOBase:
     start = stream.read(1024)
     if _DEFLATED.encode() not in start:
         return stream
-    if start[_PREAMBLE_BYTES + 4 : _PREAMBLE_BYTES + 10] != b"\x02\x00\x00\x00UL":
+    if start[PREAMBLE_BYTES + 4 : PREAMBLE_BYTES + 10] != b"\x02\x00\x00\x00UL":
         raise damaged("the file meta information of a deflated file has no length")
-    (meta_bytes,) = struct.unpack_from("<L", start, _PREAMBLE_BYTES + 12)
-    stream.seek(_PREAMBLE_BYTES + 16 + meta_bytes)
+    (meta_bytes,) = struct.unpack_from("<L", start, PREAMBLE_BYTES + 12)
+    stream.seek(PREAMBLE_BYTES + 16 + meta_bytes)
     unpack = zlib.decompressobj(-zlib.MAX_WBITS)
     with explained("inflating the file"):
         content = unpack.decompress(stream.read(), _MAX_INFLATED_BYTES)
@@ -223,7 +215,7 @@ def _inflated(stream: io.BufferedIOBase) -> io.BufferedIOBase:
     uid = EXPLICIT_LITTLE.encode() + b"\x00"
     syntax = b"\x02\x00\x10\x00UI" + struct.pack("<H", len(uid)) + uid
     meta = b"\x02\x00\x00\x00UL\x04\x00" + struct.pack("<L", len(syntax)) + syntax
-    return io.BytesIO(bytes(_PREAMBLE_BYTES) + b"DICM" + meta + content)
+    return io.BytesIO(bytes(PREAMBLE_BYTES) + b"DICM" + meta + content)
 
 
 def items(dataset: "Dataset", keyword: str) -> "Sequence[Dataset]":
@@ -297,7 +289,7 @@ def text(dataset: "Dataset", keyword: str) -> str:
 
 def texts(dataset: "Dataset", keyword: str) -> list[str]:
     """Return an element's values as texts; none where there is none that can be read."""
-    with contextlib.suppress(*MALFORMED), quiet():
+    with contextlib.suppress(DataError), explained(f"reading {keyword}"):
         found = _value(dataset, keyword)
         several = [found] if isinstance(found, str) else list(found or ())
         return [str(value).replace("\x00", "").strip() for value in several]

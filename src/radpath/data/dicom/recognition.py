@@ -7,9 +7,10 @@ In: the path of a file, or an open one. Out: whether it is DICOM, and an ``Image
 import dataclasses
 import io
 import re
+import struct
 from typing import TYPE_CHECKING, Final
 
-from radpath.data.dicom.parsing import looks_like_dicom
+from radpath.data.dicom.parsing import PREAMBLE_BYTES
 from radpath.data.dicom.records import read_records
 from radpath.data.dicom.settings import DicomSettings
 from radpath.data.location import Location
@@ -22,6 +23,26 @@ DICOM_SUFFIXES: Final = (".dcm", ".dicom", ".ima")
 
 _START_BYTES: Final = 136
 _NAMELESS: Final = re.compile(r"[^.]+|.*\.[0-9]+")
+
+
+def looks_like_dicom(start: bytes, *, has_dicom_name: bool) -> bool:
+    """Return whether a file begins like DICOM.
+
+    Args:
+        start: the first 136 bytes or more.
+        has_dicom_name: whether files without the mark "DICM" count, if they begin with an element of group 2 or 8.
+
+    >>> looks_like_dicom(bytes(128) + b"DICM", has_dicom_name=False)
+    True
+    """
+    if start[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] == b"DICM":
+        return True
+    if not has_dicom_name or len(start) < 8:
+        return False
+    group, element, vr = start[:2], start[2:4], start[4:6]
+    is_first_group = group in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and b"\x00" in element
+    is_short = struct.unpack("<L", start[4:8])[0] <= 0xFFFF
+    return is_first_group and (re.fullmatch(rb"[A-Z]{2}", vr) is not None or is_short)
 
 
 def is_dicom(stream: io.BufferedIOBase, name: str) -> bool:
