@@ -10,13 +10,17 @@ import hashlib
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import xxhash
+
 from radpath.errors import DataError, StorageError
 
 _CHUNK_BYTES = 1 << 20
+_ABANDONED_S = 3600  # a process at work finishes or touches a file more often than that
 
 
 @contextlib.contextmanager
@@ -50,6 +54,14 @@ def remove_unfinished(folder: Path) -> None:
     with explained_storage_errors(folder):
         for left in folder.rglob(".*.part"):
             left.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Delete what processes that were killed left half-written in ``folder``, but nothing that one may be writing."""
+    for left in folder.glob(".*.part"):
+        with contextlib.suppress(FileNotFoundError):  # another process may have just finished it
+            if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                left.unlink()
 
 
 @contextlib.contextmanager
@@ -124,6 +136,29 @@ def digest_file(path: Path) -> str:
 def digest_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
     """Return a digest of a JSON value that does not depend on the order of keys."""
     return digest_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False).encode())
+
+
+def content_digest(*contents: bytes | memoryview) -> str:
+    """Return the XXH3-128 digest of an image's content, 32 hexadecimal digits.
+
+    It tells images apart as well as a cryptographic digest where nobody forges them, forty times faster.
+
+    >>> content_digest(b"rad", b"path") == content_digest(b"radpath")
+    True
+    """
+    hasher = xxhash.xxh3_128()
+    for content in contents:
+        hasher.update(content)
+    return hasher.hexdigest()
+
+
+def content_digest_of_file(path: Path) -> str:
+    """Return the digest of a file's content; equal to ``content_digest`` of it."""
+    hasher = xxhash.xxh3_128()
+    with path.open("rb") as content:
+        while chunk := content.read(_CHUNK_BYTES):
+            hasher.update(chunk)
+    return hasher.hexdigest()
 
 
 def sha256_file(path: Path) -> str:

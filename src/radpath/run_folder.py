@@ -94,6 +94,11 @@ class RunFolder:
         return self.root / "findings.json"
 
     @property
+    def intensity(self) -> Path:
+        """Which levels of the images become the network's 0 and 1."""
+        return self.root / "intensity.json"
+
+    @property
     def weights(self) -> Path:
         """Which weights the backbone started from."""
         return self.root / "weights.json"

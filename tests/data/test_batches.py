@@ -12,7 +12,8 @@ from radpath.data.augmentation.draws import draw_views
 from radpath.data.augmentation.settings import AugmentationSettings, Flips
 from radpath.data.augmentation.views import NUM_VIEWS
 from radpath.data.batches import CANVAS_STEP_PX, UNLABELLED, BatchSettings, ImageSource
-from radpath.data.preparation import PixelSettings, PixelStore
+from radpath.data.pixel_store import PixelStore
+from radpath.data.preparation import PixelSettings
 
 FLIPS_ONLY: dict[str, Any] = {"rotation_deg": 0, "scale": 0, "shift": 0, "brightness": 0, "contrast": 0}
 EVERYTHING = AugmentationSettings(flips="dihedral", rotation_deg=20, brightness=0.2, contrast=0.2)
@@ -27,15 +28,7 @@ def noise_of(size: tuple[int, int], channels: int, seed: int) -> np.ndarray:
 
 def store_of(sizes: list[tuple[int, int]], channels: int = 3) -> PixelStore:
     images = [noise_of(size, channels, seed) for seed, size in enumerate(sizes)]
-    lengths = np.array([image.size for image in images])
-    return PixelStore(
-        record_ids=tuple(f"{number}.png" for number in range(len(sizes))),
-        heights_px=np.array([height for height, _ in sizes]),
-        widths_px=np.array([width for _, width in sizes]),
-        channels=channels,
-        pixels=np.concatenate([image.reshape(-1) for image in images]),
-        offsets=np.cumsum(lengths) - lengths,
-    )
+    return PixelStore.of_images([f"{number}.png" for number in range(len(sizes))], images)
 
 
 def source_of(

@@ -3,27 +3,30 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from lightning_fabric import Fabric
 
 from radpath.data.batches import UNLABELLED
-from radpath.data.inputs import DataSettings
-from radpath.data.split import Split, SplitSettings
+from radpath.data.intensity import Intensity
+from radpath.data.split import Split, split_by_case
 from radpath.data.synthetic import SyntheticStudy
 from radpath.errors import DataError, SettingsError
 from radpath.recipes.experiment import Experiment, compose_experiment
-from radpath.recipes.gathering import gather_split
+from radpath.recipes.gathering import gather_verified
 from radpath.recipes.running import (
     build_model,
     device_name,
     image_source,
-    prepare_store,
+    prepare_pixels,
     read_audit,
     read_choices,
     read_classes,
     read_document,
     read_findings,
+    read_intensity,
     record_data,
+    record_intensity,
     sources_of,
 )
 from radpath.reporting.content import Choice
@@ -42,8 +45,9 @@ def experiment(small_study: SyntheticStudy, fast: tuple[str, ...]) -> Experiment
 
 
 @pytest.fixture(scope="module")
-def split(experiment: Experiment) -> Split:
-    return gather_split(experiment.data, experiment.split)
+def split(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Split:
+    pools = tmp_path_factory.mktemp("pools")
+    return split_by_case(gather_verified(experiment.data, beside=pools / "run"), experiment.split)
 
 
 def test_what_is_recorded_of_the_data_is_read_back(split: Split, tmp_path: Path) -> None:
@@ -70,9 +74,10 @@ def test_a_damaged_document_is_named(tmp_path: Path) -> None:
 
 def test_sources_hold_each_sides_images_and_labels(experiment: Experiment, split: Split, tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "run")
-    store = prepare_store(experiment, split.manifest, folder)
+    _, store = prepare_pixels(experiment, split.manifest, folder)
+    record_intensity(experiment, split, store, folder)
     model = build_model(experiment, split.classes)
-    sources = sources_of(experiment, split, store, model)
+    sources = sources_of(experiment, split, store, model, intensity=read_intensity(folder))
     assert {side: len(source) for side, source in sources.items()} == dict(split.audit.num_images)
     for side, source in sources.items():
         records = [store.record_ids[row] for row in source.rows]
@@ -83,8 +88,15 @@ def test_sources_hold_each_sides_images_and_labels(experiment: Experiment, split
 
 
 def test_an_unknown_label_is_no_label(experiment: Experiment, split: Split, tmp_path: Path) -> None:
-    store = prepare_store(experiment, split.manifest, RunFolder.create(tmp_path / "run"))
-    source = image_source(experiment, store, split.manifest.kept.head(3), classes=("else",), smallest_canvas_px=32)
+    _, store = prepare_pixels(experiment, split.manifest, RunFolder.create(tmp_path / "run"))
+    source = image_source(
+        experiment,
+        store,
+        split.manifest.kept.head(3),
+        classes=("else",),
+        smallest_canvas_px=32,
+        intensity=Intensity(rule="full"),
+    )
     np.testing.assert_array_equal(source.labels, [UNLABELLED] * 3)
 
 
@@ -107,7 +119,13 @@ def test_the_device_is_said_in_words() -> None:
     assert device_name(Fabric(accelerator="cpu", devices=1)).startswith("CPU, ")
 
 
-def test_a_manifest_is_split_as_the_settings_say(small_study: SyntheticStudy) -> None:
-    data = DataSettings(images=small_study.images, labels=small_study.labels, name_pattern=small_study.name_pattern)
-    one, other = (gather_split(data, SplitSettings(seed=seed)).manifest.content_digest() for seed in (0, 1))
-    assert one != other
+def test_intensity_is_fitted_on_training_images_alone(experiment: Experiment, split: Split, tmp_path: Path) -> None:
+    fitted = {"intensity": "minmax", "intensity_scope": "training"}
+    asked = experiment.model_copy(update={"pixels": experiment.pixels.model_copy(update=fitted)})
+    folder = RunFolder.create(tmp_path / "run")
+    _, store = prepare_pixels(asked, split.manifest, folder)
+    record_intensity(asked, split, store, folder)
+    training = split.manifest.kept.filter(pl.col("split") == "train")["record_id"].to_list()
+    rows = store.index(training).tolist()
+    expected = (min(store.image(row).min() for row in rows), max(store.image(row).max() for row in rows))
+    assert (read_intensity(folder).zero, read_intensity(folder).one) == expected

@@ -9,7 +9,8 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from radpath.data.batches import BatchSettings, ImageSource
-from radpath.data.preparation import PixelSettings, PixelStore
+from radpath.data.pixel_store import PixelStore
+from radpath.data.preparation import PixelSettings
 from radpath.models.backbones import Backbone
 from radpath.models.classifier import Classifier, ModelSettings
 from radpath.models.weights import LoadReport
@@ -43,25 +44,12 @@ def build_tiny_model(
         return Classifier(backbone, ModelSettings.model_validate(values), num_classes=num_classes)
 
 
-def store_in_memory(images: Sequence[np.ndarray]) -> PixelStore:
-    """Return a store of (height, width, channels) images."""
-    lengths = [image.size for image in images]
-    return PixelStore(
-        record_ids=tuple(f"{place}.png" for place in range(len(images))),
-        heights_px=np.array([image.shape[0] for image in images]),
-        widths_px=np.array([image.shape[1] for image in images]),
-        channels=images[0].shape[2],
-        pixels=np.concatenate([image.reshape(-1) for image in images]),
-        offsets=np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64),
-    )
-
-
 def build_source(
     images: Sequence[np.ndarray], labels: Sequence[int], *, size: str = "native", batch_size: int = 8
 ) -> ImageSource:
     """Return images with their labels as one side of a split; "fixed" pads to 32 px."""
     return ImageSource(
-        store=store_in_memory(images),
+        store=PixelStore.of_images([f"{place}.png" for place in range(len(images))], images),
         rows=np.arange(len(images)),
         labels=np.array(labels, dtype=np.int64),
         pixels=PixelSettings.model_validate({"size": size, "size_px": 32}),

@@ -107,7 +107,7 @@ def _rows(path: Path) -> Iterator[dict[str, object]]:
                 "mode": _CHANNEL_MODES[channels],
                 "format": "NPZ",
                 "bytes": image.nbytes,
-                "file_digest": files.digest_bytes(f"{image.shape} {image.dtype}\n".encode() + image.tobytes()),
+                "file_digest": files.content_digest(f"{image.shape} {image.dtype}\n".encode(), image.tobytes()),
             }
 
 

@@ -19,7 +19,9 @@ from radpath.data.augmentation.draws import draw_changes
 from radpath.data.augmentation.settings import AugmentationSettings
 from radpath.data.augmentation.views import view_of
 from radpath.data.buckets import size_buckets
-from radpath.data.preparation import PixelSettings, PixelStore
+from radpath.data.intensity import Intensity
+from radpath.data.pixel_store import PixelStore
+from radpath.data.preparation import PixelSettings
 from radpath.seeding import generator_for
 from radpath.settings import Settings
 
@@ -44,7 +46,7 @@ class Batch:
     """Some images on one canvas."""
 
     images: Float[Tensor, "batch channels height width"]
-    """In 0..1, zero outside each image's valid area."""
+    """In about 0..1 (see ``intensity``), zero outside each image's valid area."""
     heights_px: Int[Tensor, " batch"]
     widths_px: Int[Tensor, " batch"]
     labels: Int[Tensor, " batch"]
@@ -63,6 +65,8 @@ class ImageSource:
     labels: Int[np.ndarray, " images"]
     pixels: PixelSettings
     batches: BatchSettings
+    intensity: Intensity = Intensity(rule="full")  # noqa: RUF009 - frozen, so that it may be shared
+    """How levels become numbers."""
     smallest_canvas_px: int = CANVAS_STEP_PX
     """The smallest side that the network can work on."""
 
@@ -133,7 +137,8 @@ class ImageSource:
         device = device or torch.device("cpu")
         # Resampling reads one channel after another.
         batch = self._on_canvas(positions, changes.views, device=device, layout=torch.contiguous_format)
-        changed = augment(batch.images, batch.heights_px, batch.widths_px, changes)
+        value_range = (0.0, 1.0) if self.intensity.is_bounded else None
+        changed = augment(batch.images, batch.heights_px, batch.widths_px, changes, value_range=value_range)
         return dataclasses.replace(batch, images=changed.contiguous(memory_format=torch.channels_last))
 
     def _on_canvas(
@@ -151,21 +156,37 @@ class ImageSource:
         heights = np.array([image.shape[0] for image in images])
         widths = np.array([image.shape[1] for image in images])
         height, width = self._canvas(int(heights.max()), int(widths.max()))
-        canvas = np.zeros((len(images), height, width, self.store.channels), dtype=np.uint8)
+        deepest = np.result_type(*(image.dtype for image in images))
+        canvas = np.zeros((len(images), height, width, self.store.channels), dtype=deepest)
         for place, image in enumerate(images):
             canvas[place, : image.shape[0], : image.shape[1]] = image
+        codes = torch.from_numpy(canvas).to(device).permute(0, 3, 1, 2).contiguous(memory_format=layout).float()
         return Batch(
-            images=torch.from_numpy(canvas)
-            .to(device)
-            .permute(0, 3, 1, 2)
-            .contiguous(memory_format=layout)
-            .float()
-            .div_(255),
+            images=self._to_numbers(codes, heights, widths, positions),
             heights_px=torch.from_numpy(heights),
             widths_px=torch.from_numpy(widths),
             labels=torch.from_numpy(self.labels[positions]),
             positions=positions,
         )
+
+    def _to_numbers(
+        self, codes: Tensor, heights_px: np.ndarray, widths_px: np.ndarray, positions: np.ndarray
+    ) -> Tensor:
+        """Turn stored codes on a canvas into numbers of about 0 to 1, and the padding into zeros."""
+        rows = self.rows[positions]
+        zero, one = self.intensity.levels(self.store.statistics.of(rows))
+        slopes, intercepts = self.store.slopes[rows], self.store.intercepts[rows]
+
+        def each(values: np.ndarray) -> Tensor:
+            return torch.from_numpy(values).to(codes.device, torch.float32).view(-1, 1, 1, 1)
+
+        origin = (zero - intercepts) / slopes
+        numbers = codes.sub_(each(origin)).div_(each((one - zero) / slopes))
+        if origin.any():
+            down = torch.arange(codes.shape[2], device=codes.device).view(1, 1, -1, 1) < each(heights_px)
+            right = torch.arange(codes.shape[3], device=codes.device) < each(widths_px)
+            numbers *= down & right
+        return numbers
 
     def _canvas(self, height_px: int, width_px: int) -> tuple[int, int]:
         if self.pixels.size == "fixed":

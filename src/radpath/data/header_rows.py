@@ -18,6 +18,7 @@ from typing import Final
 
 import polars as pl
 
+from radpath.data.cluster import spread
 from radpath.data.findings import reason_of, unreadable
 from radpath.data.formats import png
 from radpath.data.headers import QUICK_SUFFIXES, ImageHeader, read_headers
@@ -69,6 +70,10 @@ def read_rows(folder: Location, found: pl.DataFrame, settings: DataSettings) -> 
         settings: how files are read.
     """
     files = list(found.iter_rows())
+    if settings.ray is not None:
+        blocks = [files[at : at + _LARGEST_BLOCK] for at in range(0, len(files), _LARGEST_BLOCK)]
+        yield from spread(partial(_read_block, folder, settings), blocks, address=settings.ray)
+        return
     read = partial(read_file, folder, settings=settings)
     with contextlib.closing(_Crew(waits=isinstance(folder, RemotePath))) as crew:
         at, block = 0, _FIRST_BLOCK
@@ -79,6 +84,10 @@ def read_rows(folder: Location, found: pl.DataFrame, settings: DataSettings) -> 
             yield to_table(taken, outcomes)
             block = min(_LARGEST_BLOCK, max(_FIRST_BLOCK, int(len(taken) * _BLOCK_S / (time.perf_counter() - began))))
             at += len(taken)
+
+
+def _read_block(folder: Location, settings: DataSettings, block: Sequence[tuple[str, int, str]]) -> pl.DataFrame:
+    return to_table(block, [read_file(folder, file, settings=settings) for file in block])
 
 
 class _Crew:

@@ -6,7 +6,7 @@ the named files exist is found out there, not here.
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
@@ -33,6 +33,13 @@ Place = Annotated[
 """A path or an address, as settings hold it."""
 
 Transparency = Literal["white", "black", "refuse"]
+
+
+_NOT_SHAPING: Final = {
+    *("images", "labels", "path_column", "label_column", "case_column", "split_column", "name_pattern"),
+    *("max_pixels", "min_side_px", "max_side_px", "stains", "modalities", "keep", "ray"),
+}
+"""Settings that choose images, or say what they are; the others change the pixels that a file gives."""
 
 
 class DataSettings(Settings):
@@ -69,6 +76,9 @@ class DataSettings(Settings):
     """Larger images (width times height) are excluded without being decoded."""
     transparency: Transparency = "white"
     """What shows through transparent pixels: white, black, or refuse such images."""
+    ray: str | None = None
+    """Ray cluster on whose machines files are scanned and decoded: "local" (all processors of this one), "auto" (the
+    cluster that this machine belongs to) or an address such as ray://head:10001; not set: here."""
     dicom: DicomSettings = DicomSettings()
     """DICOM files."""
     tiff: TiffSettings = TiffSettings()
@@ -89,3 +99,10 @@ class DataSettings(Settings):
         if not groups:
             raise ValueError(f"{pattern!r} has no named group; write for example (?P<case>[0-9]+)")
         return pattern
+
+
+def shaping_values(settings: DataSettings) -> dict[str, Any]:
+    """Return the settings that change which pixels a file gives, as JSON holds them."""
+    shaping = settings.model_dump(mode="json", exclude=_NOT_SHAPING)
+    shaping["dicom"].pop("key_file")  # it names cases, and is no business of anybody else
+    return shaping

@@ -14,16 +14,12 @@ from typing import Any, Final
 import polars as pl
 
 from radpath.data.findings import unreadable
-from radpath.data.location import Location, RemotePath, provider_errors
+from radpath.data.location import Location, RemotePath, provider_errors, version_of
 from radpath.data.reading import patiently
 
 SETTLED_NS: Final = 2_000_000_000
 """A file that was written later before the listing may get another content with the same time; the coarsest clocks of
 file systems tick every two seconds."""
-
-# What fsspec's file systems call the version of a file, the most telling first; most know one or two of them.
-_VERSION_KEYS: Final = ("ETag", "etag", "md5Hash", "content_md5", "version", "LastModified", "last_modified", "mtime")
-_CREATION_KEYS: Final = ("updated", "modified", "created")
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -165,7 +161,7 @@ def _visit_remote(
             elif entry["type"] == "directory":
                 waiting.append((f"{key.rstrip('/')}/{name}", f"{prefix}{name}/"))
             elif is_image_name(name) or is_image(folder / (prefix + name)):
-                found.add(prefix + name, int(entry["size"] or 0), _version(entry))
+                found.add(prefix + name, int(entry["size"] or 0), version_of(entry))
             else:
                 found.others.append(prefix + name)
 
@@ -177,8 +173,3 @@ def _list_remote(folder: RemotePath, key: str) -> Iterable[tuple[str, dict[str, 
     named = ((entry["name"].rstrip("/").rpartition("/")[2], entry) for entry in entries)
     inside = [(name, entry) for name, entry in named if entry["name"].strip("/") != key.strip("/")]
     return sorted(inside, key=lambda item: item[0])
-
-
-def _version(entry: dict[str, Any]) -> str:
-    known = [str(entry[key]) for key in (*_VERSION_KEYS, *_CREATION_KEYS) if entry.get(key)]
-    return " ".join(known)

@@ -12,16 +12,20 @@ import io
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, final
 from urllib.parse import urlsplit
 
+from radpath import files
 from radpath.errors import DataError, MissingExtraError, SettingsError
 
 BLOCK_BYTES: Final = 1 << 15
 """How much of a remote file is fetched at once while only its header is read."""
 
+# What fsspec's file systems call the version of a file, the most telling first; most know one or two of them.
+_VERSION_KEYS: Final = ("ETag", "etag", "md5Hash", "content_md5", "version", "LastModified", "last_modified", "mtime")
+_CREATION_KEYS: Final = ("updated", "modified", "created")
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # one letter before the colon is a drive of Windows
 _SIGNED: Final = re.compile(r"[?&](sig|signature|x-amz-[a-z-]+|token|awsaccesskeyid|sv|key)=", re.IGNORECASE)
 
@@ -122,6 +126,17 @@ class RemotePath:
         """
         return self.read_bytes().decode(encoding)
 
+    def identity(self) -> tuple[int, int, int]:
+        """Return the size in bytes and two numbers of the version that the provider tells, which a change changes.
+
+        Raises:
+            OSError: as ``read_range``.
+        """
+        with provider_errors():
+            found = self.filesystem.info(self.key)
+        digest = files.content_digest(version_of(found).encode())
+        return int(found["size"] or 0), int(digest[:15], 16), int(digest[15:30], 16)
+
     def open(self, _mode: str = "rb") -> io.BufferedReader:
         """Open the file for reading; a block is fetched where one is needed.
 
@@ -170,6 +185,15 @@ def parse_location(text: str | Path | RemotePath) -> Location:
     if parts.scheme.lower() == "file":
         return Path(parts.path)
     return RemotePath(text.rstrip("/"))
+
+
+def version_of(description: Mapping[str, Any]) -> str:
+    """Return what changes whenever a remote file is written, from what its provider says of it; "" where nothing does.
+
+    >>> version_of({"name": "a.png", "size": 9, "ETag": "d41d8"})
+    'd41d8'
+    """
+    return " ".join(str(description[key]) for key in (*_VERSION_KEYS, *_CREATION_KEYS) if description.get(key))
 
 
 @contextlib.contextmanager

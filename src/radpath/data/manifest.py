@@ -39,8 +39,8 @@ SCHEMA: Final[dict[str, pl.DataType]] = {
     "mode": pl.String(),  # what the file holds: grey, RGB, RGBA, palette, CMYK, ...
     "format": pl.String(),  # PNG, JPEG, TIFF, NPZ
     "bytes": pl.Int64(),
-    "file_digest": pl.String(),  # BLAKE2b of the file (of the array for a member)
-    "pixel_digest": pl.String(),  # BLAKE2b of the decoded pixels; null until verified
+    "file_digest": pl.String(),  # XXH3-128 of the file (of the array for a member); null until verified
+    "pixel_digest": pl.String(),  # XXH3-128 of the decoded pixels; null until verified
     "status": pl.String(),  # kept or excluded
     "reason": pl.String(),  # a few words that can be counted: "truncated or damaged"; null where kept
     "detail": pl.String(),  # the whole sentence

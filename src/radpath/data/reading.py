@@ -4,11 +4,13 @@ In: the images folder with a record's path and member. Out: decoded pixels. ``pi
 holds arrays, ``slides`` reads patches.
 """
 
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
+from radpath import files
 from radpath.data.array_file import is_array_file, read_member
 from radpath.data.dicom.recognition import is_dicom
 from radpath.data.dicom.records import read_pixels
@@ -40,6 +42,30 @@ def read_image(folder: Location, path: str, member: str, settings: DataSettings)
         DataError: the image is damaged, refused, or not there.
     """
     return patiently(lambda: _read_once(folder / path, member, settings))
+
+
+def read_with_digest(folder: Location, path: str, member: str, settings: DataSettings) -> tuple[Pixels, str]:
+    """Return a record's pixels as ``read_image`` does, and the digest of its file, which is fetched once for both.
+
+    One of several images in a file has a digest of its own.
+    """
+    return patiently(lambda: _read_with_digest_once(folder / path, member, settings))
+
+
+def _read_with_digest_once(location: Location, member: str, settings: DataSettings) -> tuple[Pixels, str]:
+    if isinstance(location, Path):
+        image, status = _read_once(location, member, settings), location.stat()
+        digest = _digest_of_version(location, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    else:
+        with local_file(location) as file:
+            image, digest = _read_once(file, member, settings), files.content_digest_of_file(file)
+    return image, files.content_digest(f"{digest} {member}".encode()) if member else digest
+
+
+@functools.lru_cache(maxsize=64)
+def _digest_of_version(path: Path, _num_bytes: int, _modified_ns: int, _changed_ns: int) -> str:
+    """Read a file with many images, a slide above all, once for all of them."""
+    return files.content_digest_of_file(path)
 
 
 def _read_once(location: Location, member: str, settings: DataSettings) -> Pixels:

@@ -10,8 +10,9 @@ from radpath.data.split import split_by_case
 from radpath.models.backbones import build_backbone
 from radpath.recipes.beginning import check_sizes, default_folder, new_run
 from radpath.recipes.experiment import Experiment, compose_experiment
-from radpath.recipes.gathering import cache_beside, data_values, gather, run_name
+from radpath.recipes.gathering import data_values, gather, run_name
 from radpath.recipes.planning import derive_plan, follow_wishes
+from radpath.recipes.running import prepare_pixels
 from radpath.recipes.telling import say, say_findings, say_plan, say_rows
 from radpath.recipes.train import finish, start
 from radpath.reporting.content import Choice
@@ -41,7 +42,7 @@ def fit(
     accelerator = require_device(wanted.device)
     with new_run(default_folder(out, run_name(images))) as folder:
         backbone = build_backbone(wanted.model)
-        manifest = gather(wanted.data, cache=cache_beside(folder.root))
+        manifest = gather(wanted.data, beside=folder.root)
         fingerprint = measure(manifest)
         say_rows(f"Images in {images}", fingerprint.to_rows())
         sides_given = manifest.kept["split"].is_not_null().any()
@@ -52,10 +53,11 @@ def fit(
         choices = choices_as_made(plan.choices, experiment)
         say_plan(choices)
         check_sizes(experiment, backbone)
+        manifest, store = prepare_pixels(experiment, manifest, folder)
         split = split_by_case(manifest, experiment.split)
         say_findings(split.manifest.findings)
         say("")
-        start(experiment, split, choices, folder=folder)
+        start(experiment, split, store, choices, folder=folder)
     return finish(experiment, split, folder, command=command)
 
 

@@ -1,7 +1,7 @@
-"""From what people have to a manifest in which every image is verified, labelled and has a side.
+"""From what people have to a manifest in which every image is labelled, and on demand verified.
 
-A slide gets its label and its case as one image; then it is cut, and its patches are verified one by one. ``cache`` is
-a folder in which ``scan`` remembers what it read, so that the next one opens changed files only.
+A slide gets its label and its case as one image; then it is cut, and its patches are verified one by one. What headers
+said and what was decoded is remembered beside the runs, so that the next one opens changed files only.
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from radpath.data.array_file import is_array_file
+from radpath.data.ingest import verify
 from radpath.data.inputs import DataSettings
 from radpath.data.labels import attach_labels
 from radpath.data.location import Location
@@ -18,65 +19,71 @@ from radpath.data.names import assume_cases
 from radpath.data.record_filter import keep_by_labels, keep_where_known
 from radpath.data.scan import scan
 from radpath.data.slides.cutting import cut_slides
-from radpath.data.split import Split, SplitSettings, split_by_case
-from radpath.data.verify import verify
 
 
-def gather(data: DataSettings, *, cache: Path | None = None) -> Manifest:
-    """Scan, label and verify all images.
+def gather(data: DataSettings, *, beside: Path) -> Manifest:
+    """Scan and label all images; none is decoded yet.
+
+    Args:
+        data: where they are.
+        beside: the folder of a run, beside which is remembered what headers said and what was decoded.
 
     Raises:
         DataError: the images or the labels are missing, unreadable, or do not fit together.
     """
-    return _with_labels(scan(data, cache=cache), data)
+    return _with_labels(scan(data, cache=scans_beside(beside)), data)
 
 
 def _with_labels(manifest: Manifest, data: DataSettings) -> Manifest:
-    return verify(cut_slides(keep_by_labels(attach_labels(manifest, data), data), data), data)
+    return cut_slides(keep_by_labels(attach_labels(manifest, data), data), data)
 
 
-def gather_what_there_is(data: DataSettings, *, cache: Path | None = None) -> Manifest:
-    """Scan and verify all images, and label them where a table, names, folders or an array file could.
+def gather_verified(data: DataSettings, *, beside: Path) -> Manifest:
+    """Scan, label and decode all images.
 
     Raises:
         DataError: as ``gather``.
     """
-    manifest = scan(data, cache=cache)
+    return verify(gather(data, beside=beside), data, stores=pools_beside(beside))
+
+
+def gather_what_there_is(data: DataSettings, *, beside: Path) -> Manifest:
+    """Scan all images, and label them where a table, names, folders or an array file could.
+
+    Raises:
+        DataError: as ``gather``.
+    """
+    manifest = scan(data, cache=scans_beside(beside))
     told = data.labels is not None or data.name_pattern is not None or is_array_file(data.images)
     has_folders = bool(manifest.table["path"].str.contains("/", literal=True).any())
     return _with_labels(manifest, data) if told or has_folders else _without_labels(manifest, data)
 
 
-def gather_unlabelled(data: DataSettings, *, cache: Path | None = None) -> Manifest:
-    """Scan and verify all images; what an array file says of labels and sides is left out.
+def gather_unlabelled(data: DataSettings, *, beside: Path) -> Manifest:
+    """Scan all images; what an array file says of labels and sides is left out.
 
     So are the filters ``data.stains`` and ``data.keep`` where nothing fills the columns that they look at.
 
     Raises:
         DataError: the images are missing or unreadable.
     """
-    return _without_labels(scan(data, cache=cache), data)
+    return _without_labels(scan(data, cache=scans_beside(beside)), data)
 
 
 def _without_labels(manifest: Manifest, data: DataSettings) -> Manifest:
-    manifest = verify(cut_slides(keep_where_known(assume_cases(manifest), data), data), data)
+    manifest = cut_slides(keep_where_known(assume_cases(manifest), data), data)
     unknown = pl.lit(None, dtype=pl.String)
     return manifest.replace(manifest.table.with_columns(label=unknown, split=unknown))
 
 
-def gather_split(data: DataSettings, split: SplitSettings, *, cache: Path | None = None) -> Split:
-    """Scan, label, verify and split all images.
-
-    Raises:
-        DataError: as ``gather``, or a class has too few cases.
-        LeakError: a case or an identical image stands on two sides.
-    """
-    return split_by_case(gather(data, cache=cache), split)
+def scans_beside(folder: Path) -> Path:
+    """Return where is remembered what headers said: beside the runs, for all of them."""
+    return folder.absolute().parent / ".scan"
 
 
-def cache_beside(folder: Path) -> Path:
-    """Return where scans are remembered: beside the runs, so that each finds what another has read."""
-    return folder.parent / ".scan"
+def pools_beside(folder: Path) -> Path:
+    """Return where prepared pixels are kept: beside the runs, where other runs on the same images find them."""
+    return folder.absolute().parent / ".pixels"
 
 
 def data_values(images: Location, labels: Location | None) -> dict[str, Any]:
@@ -88,7 +95,6 @@ def data_values(images: Location, labels: Location | None) -> dict[str, Any]:
 def run_name(images: Location) -> str:
     """Return the name that a run on these images gets unless another is given.
 
-    >>> from pathlib import Path
     >>> run_name(Path("data/breastmnist.npz"))
     'breastmnist'
     """

@@ -5,11 +5,12 @@ from typing import Any
 
 from radpath import files
 from radpath.data.fingerprint import measure
+from radpath.data.ingest import verify
 from radpath.data.inputs import DataSettings
 from radpath.data.location import Location
 from radpath.data.split import Split, SplitSettings, split_by_case, write_splits
 from radpath.errors import SettingsError, StorageError
-from radpath.recipes.gathering import cache_beside, data_values, gather, gather_what_there_is, run_name
+from radpath.recipes.gathering import data_values, gather_verified, gather_what_there_is, pools_beside, run_name
 from radpath.recipes.telling import say, say_findings, say_path, say_rows
 from radpath.records import SIDES
 from radpath.run_folder import RunFolder
@@ -24,7 +25,7 @@ def scan_images(images: Location, *, labels: Location | None, assignments: list[
     """
     data, _ = _settings(images, labels, assignments)
     folder = _folder_to_write(out, f"{run_name(images)}-scan")
-    manifest = gather_what_there_is(data, cache=cache_beside(folder))
+    manifest = verify(gather_what_there_is(data, beside=folder), data, stores=pools_beside(folder))
     manifest.write(folder / "manifest.parquet")
     manifest.write_exclusions(folder / "exclusions.csv")
     say_rows(f"Images in {images}", measure(manifest).to_rows())
@@ -45,7 +46,7 @@ def split_images(images: Location, *, labels: Location | None, assignments: list
     data, values = _settings(images, labels, assignments)
     settings = parse_settings(SplitSettings, values.get("split", {}), source="--set split")
     folder = _folder_to_write(out, f"{run_name(images)}-split")
-    split = split_by_case(gather(data, cache=cache_beside(folder)), settings)
+    split = split_by_case(gather_verified(data, beside=folder), settings)
     write_splits(split, folder / "splits.csv")
     split.manifest.write_exclusions(folder / "exclusions.csv")
     files.write_json(folder / "split.json", settings.model_dump(mode="json"))

@@ -10,15 +10,12 @@ from lightning_fabric import Fabric
 
 from radpath import files
 from radpath.data.findings import counted, shortened
-from radpath.data.inputs import DataSettings
 from radpath.data.location import Location
 from radpath.data.manifest import Finding, Manifest
-from radpath.data.preparation import PixelStore, prepare
-from radpath.errors import DataError
 from radpath.evaluation.thresholds import Threshold, decide
 from radpath.recipes.experiment import Experiment, read_experiment
-from radpath.recipes.gathering import cache_beside, gather_unlabelled, run_name
-from radpath.recipes.running import build_model, image_source, read_classes
+from radpath.recipes.gathering import gather_unlabelled, run_name
+from radpath.recipes.running import build_model, image_source, prepare_pixels, read_classes, read_intensity
 from radpath.recipes.staleness import require_same_settings
 from radpath.recipes.telling import say, say_findings, say_path, say_rows
 from radpath.records import probability_columns
@@ -50,9 +47,11 @@ def predict_new(run: Path, images: Location, *, out: Path | None) -> Path:
     folder.require_fresh("train", now, remedy="restore it, or train again")
     threshold = _frozen_threshold(folder)
     data = experiment.data.model_copy(update={"images": images.absolute(), "labels": None})
-    manifest = _gather_new(data, folder)
-    _store(experiment, manifest, data, folder)  # made here, before several processes look for it
-    work = partial(_probabilities, experiment, manifest, data, classes, folder)
+    looking = experiment.model_copy(update={"data": data})
+    # Prepared here, before several processes look for it.
+    manifest, _ = prepare_pixels(looking, gather_unlabelled(data, beside=folder.root), folder)
+    manifest = _compared(manifest, folder)
+    work = partial(_probabilities, looking, manifest, classes, folder)
     probabilities = on_devices(experiment.device, work)
     decisions = decide(probabilities, classes=classes, threshold=threshold)
     path = _table_to_write(out, folder, f"{run_name(images)}.csv")
@@ -81,13 +80,9 @@ def _beside(path: Path) -> Path:
     return path.with_name(f"{path.stem}-exclusions.csv")
 
 
-def _gather_new(data: DataSettings, folder: RunFolder) -> Manifest:
-    """Scan and verify images that need no labels, and compare them with those that the run has seen."""
-    manifest = gather_unlabelled(data, cache=cache_beside(folder.root))
-    if manifest.kept.is_empty():
-        reasons = ", ".join(manifest.excluded["reason"].unique().sort())
-        raise DataError(f"none of the {len(manifest.table)} images in {data.images} can be used: {reasons}")
-    seen = Manifest.read(folder.manifest, images=data.images).kept
+def _compared(manifest: Manifest, folder: RunFolder) -> Manifest:
+    """Compare images with those that the run has seen."""
+    seen = Manifest.read(folder.manifest, images=manifest.images).kept
     relevant = tuple(finding for finding in manifest.findings if finding.kind != "case-assumed")  # nothing is split
     return dataclasses.replace(manifest, findings=relevant).note(*_compare(manifest.kept, seen))
 
@@ -122,19 +117,10 @@ def _frozen_threshold(folder: RunFolder) -> Threshold | None:
     return Threshold.from_dict(values) if "value" in values else None
 
 
-def _store(experiment: Experiment, manifest: Manifest, data: DataSettings, folder: RunFolder) -> PixelStore:
-    return prepare(manifest, data, experiment.pixels, stores=folder.root.parent / ".pixels")
-
-
 def _probabilities(
-    experiment: Experiment,
-    manifest: Manifest,
-    data: DataSettings,
-    classes: tuple[str, ...],
-    folder: RunFolder,
-    fabric: Fabric,
+    experiment: Experiment, manifest: Manifest, classes: tuple[str, ...], folder: RunFolder, fabric: Fabric
 ) -> np.ndarray:
-    store = _store(experiment, manifest, data, folder)
+    _, store = prepare_pixels(experiment, manifest, folder)
     model = build_model(experiment, classes)
     load_best(model, Checkpoints(folder.checkpoints).best)
     model.to(fabric.device)
@@ -144,6 +130,7 @@ def _probabilities(
         manifest.kept,
         classes=classes,
         smallest_canvas_px=model.backbone.smallest_canvas_px,
+        intensity=read_intensity(folder),
     )
     return predict(model, source, experiment.prediction, fabric=fabric)
 

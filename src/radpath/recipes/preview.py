@@ -20,15 +20,16 @@ from radpath.data.augmentation.draws import Changes, draw_changes, draw_views
 from radpath.data.augmentation.settings import RANGES, AugmentationSettings, ChanceSettings, Operation
 from radpath.data.batches import Batch, ImageSource
 from radpath.data.fingerprint import measure
+from radpath.data.ingest import prepare
+from radpath.data.intensity import Intensity, fit_intensity
 from radpath.data.location import Location
 from radpath.data.manifest import Manifest
 from radpath.data.names import assume_cases, attach_names
-from radpath.data.preparation import prepare
+from radpath.data.pixel_store import PixelStore
 from radpath.data.reading import read_image
 from radpath.data.record_filter import keep_where_known
 from radpath.data.scan import scan
 from radpath.data.slides.cutting import cut_slides
-from radpath.data.verify import verify
 from radpath.errors import DataError
 from radpath.models.backbones import build_backbone
 from radpath.models.classifier import ModelSettings
@@ -37,7 +38,7 @@ from radpath.recipes.experiment import Experiment, compose_experiment, read_expe
 from radpath.recipes.fit import compose_wanted
 from radpath.recipes.gathering import data_values, run_name
 from radpath.recipes.planning import derive_plan
-from radpath.recipes.running import image_source
+from radpath.recipes.running import image_source, read_intensity
 from radpath.recipes.telling import say_path
 from radpath.reporting.contact_sheet import Picture, contact_sheet, png_bytes
 from radpath.run_folder import RunFolder
@@ -68,10 +69,10 @@ def preview(target: Location, *, assignments: list[str], out: Path | None) -> Pa
     Raises:
         RadpathError: bad input; the message says what, where and what to do.
     """
-    experiment, manifest = _what_to_show(target, assignments)
-    some = _choose(manifest, experiment)
+    experiment, manifest, fitted = _what_to_show(target, assignments)
     with tempfile.TemporaryDirectory() as stores:
-        rows = _rows(experiment, some, Path(stores))
+        some, store = prepare(_chosen(manifest), experiment.data, experiment.pixels, stores=Path(stores))
+        rows = _rows(experiment, some, store, fitted)
     titles = some.kept["record_id"].to_list()
     sheet = contact_sheet(
         [pictures for _, pictures, _ in rows],
@@ -93,17 +94,18 @@ def _name(target: Location) -> str:
     return target.absolute().parent.name if target.stem == "experiment" else target.stem
 
 
-def _what_to_show(target: Location, assignments: list[str]) -> tuple[Experiment, Manifest]:
-    """Return the experiment that a target stands for, and its images."""
+def _what_to_show(target: Location, assignments: list[str]) -> tuple[Experiment, Manifest, Intensity | None]:
+    """Return the experiment that a target stands for, its images, and what a run fitted on its training images."""
     if isinstance(target, Path) and target.suffix == ".toml":
         experiment = read_experiment(target, assignments)
-        return experiment, _scanned(experiment)
+        return experiment, _scanned(experiment), None
     if isinstance(target, Path) and (target / "experiment.toml").is_file():
         folder = RunFolder.open(target)
         experiment = read_experiment(folder.experiment, assignments)
         manifest = Manifest.read(folder.manifest, images=experiment.data.images)
-        return experiment, manifest.replace(manifest.table.filter(pl.col("split") == "train"))
-    return _planned(target, assignments)
+        training = manifest.replace(manifest.table.filter(pl.col("split") == "train"))
+        return experiment, training, None if assignments else read_intensity(folder)
+    return *_planned(target, assignments), None
 
 
 def _planned(images: Location, assignments: list[str]) -> tuple[Experiment, Manifest]:
@@ -139,26 +141,27 @@ def _without_weights(model: ModelSettings) -> ModelSettings:
     return model.model_copy(update={"weights": "none"})
 
 
-def _choose(manifest: Manifest, experiment: Experiment) -> Manifest:
-    """Return a few images, spread evenly over all, that can be decoded.
-
-    Raises:
-        DataError: none of them can be.
-    """
+def _chosen(manifest: Manifest) -> Manifest:
+    """Return a few images, spread evenly over all."""
     kept = manifest.kept.sort("label", "record_id", nulls_last=True)
     places = np.unique(np.linspace(0, len(kept) - 1, NUM_IMAGES).round().astype(int))
-    some = verify(manifest.replace(kept[places.tolist()].sort("record_id")), experiment.data)
-    if some.kept.is_empty():
-        raise DataError(f"{manifest.images}: {some.excluded['detail'][0]}; see `radpath scan`")
-    return some
+    return manifest.replace(kept[places.tolist()].sort("record_id"))
 
 
-def _rows(experiment: Experiment, some: Manifest, stores: Path) -> list[Row]:
+def _rows(experiment: Experiment, some: Manifest, store: PixelStore, fitted: Intensity | None) -> list[Row]:
     backbone = build_backbone(_without_weights(experiment.model))
     check_sizes(experiment, backbone)
-    store = prepare(some, experiment.data, experiment.pixels, stores=stores)
-    kept = some.kept
-    source = image_source(experiment, store, kept, classes=(), smallest_canvas_px=backbone.smallest_canvas_px)
+    pixels, kept = experiment.pixels, some.kept
+    # Without a run, the images that are shown stand for its training images.
+    intensity = fitted or fit_intensity(pixels.intensity, pixels.intensity_scope, pixels.range, store.statistics)
+    source = image_source(
+        experiment,
+        store,
+        kept,
+        classes=(),
+        smallest_canvas_px=backbone.smallest_canvas_px,
+        intensity=intensity,
+    )
     augmentation, seed = experiment.augmentation, experiment.training.seed
     shown = _Shown(source, seed)
     alone = [_alone(shown, operation, augmentation) for operation in augmentation.operations]

@@ -11,17 +11,18 @@ from radpath import files
 from radpath.data.array_file import is_array_file
 from radpath.data.findings import counted
 from radpath.data.inputs import DataSettings
+from radpath.data.intensity import Intensity
 from radpath.data.leaks import Audit
 from radpath.data.location import Location
 from radpath.data.manifest import Manifest
-from radpath.data.preparation import prepare_image
+from radpath.data.preparation import as_displayed, prepare_image
 from radpath.data.reading import read_image
 from radpath.errors import DataError
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.predictions import Predictions, read_predictions
 from radpath.evaluation.thresholds import decide
 from radpath.recipes.experiment import Experiment
-from radpath.recipes.running import read_audit, read_choices, read_document, read_findings
+from radpath.recipes.running import read_audit, read_choices, read_document, read_findings, read_intensity
 from radpath.records import SIDES, Side
 from radpath.reporting.card import write_model_card
 from radpath.reporting.content import (
@@ -78,7 +79,7 @@ def gather_content(experiment: Experiment, folder: RunFolder) -> ReportContent:
     command, started, environment = read_document(
         folder.environment, lambda found: (found["command"], found["started"], found)
     )
-    pictures = _Pictures(manifest, experiment)
+    pictures = _Pictures(manifest, experiment, read_intensity(folder))
     return ReportContent(
         title=folder.root.resolve().name,
         question=experiment.question or _question(evaluation.classes),
@@ -105,8 +106,8 @@ def _question(classes: Sequence[str]) -> str:
 class _Pictures:
     """Thumbnails of images as the network gets them; a grey square where an image is not there any more."""
 
-    def __init__(self, manifest: Manifest, experiment: Experiment) -> None:
-        self._manifest, self._experiment = manifest, experiment
+    def __init__(self, manifest: Manifest, experiment: Experiment, intensity: Intensity) -> None:
+        self._manifest, self._experiment, self._intensity = manifest, experiment, intensity
         rows = manifest.table.select("record_id", "path", "member").iter_rows()
         self._places = {record_id: (path, member) for record_id, path, member in rows}
 
@@ -117,7 +118,8 @@ class _Pictures:
             image = read_image(self._manifest.images, path, member, self._experiment.data)
         except (DataError, OSError):
             return thumbnail(np.full((32, 32), 128, dtype=np.uint8))
-        return thumbnail(prepare_image(image, self._experiment.pixels).squeeze())
+        pixels = self._experiment.pixels
+        return thumbnail(as_displayed(prepare_image(image, pixels), self._intensity, pixels.percentiles).squeeze())
 
 
 def _data(data: DataSettings, manifest: Manifest, folder: RunFolder) -> DataSummary:

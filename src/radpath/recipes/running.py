@@ -13,9 +13,11 @@ from lightning_fabric import Fabric
 from radpath import files
 from radpath.data.batches import UNLABELLED, ImageSource
 from radpath.data.findings import counted
+from radpath.data.ingest import prepare
+from radpath.data.intensity import Intensity, fit_intensity
 from radpath.data.leaks import Audit
 from radpath.data.manifest import Finding, Manifest
-from radpath.data.preparation import PixelStore, prepare
+from radpath.data.pixel_store import PixelStore
 from radpath.data.split import Split, write_splits
 from radpath.errors import DataError
 from radpath.evaluation.estimates import Evaluation
@@ -24,6 +26,7 @@ from radpath.evaluation.predictions import Predictions, read_predictions, write_
 from radpath.models.classifier import Classifier, build_classifier
 from radpath.recipes.beginning import check_sizes
 from radpath.recipes.experiment import Experiment
+from radpath.recipes.gathering import pools_beside
 from radpath.records import Side
 from radpath.reporting.content import Choice
 from radpath.run_folder import RunFolder
@@ -103,13 +106,37 @@ def build_model(experiment: Experiment, classes: Sequence[str]) -> Classifier:
     return model
 
 
-def prepare_store(experiment: Experiment, manifest: Manifest, folder: RunFolder) -> PixelStore:
-    """Prepare the pixels beside the runs, where other runs with the same images and settings find them."""
-    return prepare(manifest, experiment.data, experiment.pixels, stores=folder.root.parent / ".pixels")
+def prepare_pixels(experiment: Experiment, manifest: Manifest, folder: RunFolder) -> tuple[Manifest, PixelStore]:
+    """Decode and prepare what is not prepared yet; return the manifest with what could not be decoded excluded.
+
+    Raises:
+        DataError: no image can be used.
+    """
+    return prepare(manifest, experiment.data, experiment.pixels, stores=pools_beside(folder.root))
+
+
+def record_intensity(experiment: Experiment, split: Split, store: PixelStore, folder: RunFolder) -> None:
+    """Fit how levels become numbers on the training images, and write it down."""
+    training = split.manifest.kept.filter(pl.col("split") == "train")["record_id"].to_list()
+    pixels, known = experiment.pixels, store.statistics.of(store.index(training))
+    files.write_json(
+        folder.intensity, fit_intensity(pixels.intensity, pixels.intensity_scope, pixels.range, known).to_dict()
+    )
+
+
+def read_intensity(folder: RunFolder) -> Intensity:
+    """Read how levels become numbers in a run."""
+    return read_document(folder.intensity, Intensity.from_dict)
 
 
 def image_source(
-    experiment: Experiment, store: PixelStore, table: pl.DataFrame, *, classes: Sequence[str], smallest_canvas_px: int
+    experiment: Experiment,
+    store: PixelStore,
+    table: pl.DataFrame,
+    *,
+    classes: Sequence[str],
+    smallest_canvas_px: int,
+    intensity: Intensity,
 ) -> ImageSource:
     """Return the images of a manifest's rows with their labels."""
     place = {name: number for number, name in enumerate(classes)}
@@ -120,11 +147,14 @@ def image_source(
         labels=np.array(labels, dtype=np.int64),
         pixels=experiment.pixels,
         batches=experiment.batches,
+        intensity=intensity,
         smallest_canvas_px=smallest_canvas_px,
     )
 
 
-def sources_of(experiment: Experiment, split: Split, store: PixelStore, model: Classifier) -> dict[Side, ImageSource]:
+def sources_of(
+    experiment: Experiment, split: Split, store: PixelStore, model: Classifier, *, intensity: Intensity
+) -> dict[Side, ImageSource]:
     """Return one source a side."""
     kept = split.manifest.kept
     sides: tuple[Side, ...] = ("train", "validation", "test")
@@ -135,6 +165,7 @@ def sources_of(experiment: Experiment, split: Split, store: PixelStore, model: C
             kept.filter(pl.col("split") == side),
             classes=split.classes,
             smallest_canvas_px=model.backbone.smallest_canvas_px,
+            intensity=intensity,
         )
         for side in sides
     }

@@ -7,12 +7,13 @@ from pathlib import Path
 from lightning_fabric import Fabric
 
 from radpath import files
-from radpath.data.split import Split
+from radpath.data.pixel_store import PixelStore
+from radpath.data.split import Split, split_by_case
 from radpath.errors import SettingsError
 from radpath.recipes.beginning import default_folder, new_run, require_feasible, resumable
 from radpath.recipes.environment import describe_environment
 from radpath.recipes.experiment import Experiment, read_experiment, render_experiment
-from radpath.recipes.gathering import cache_beside, gather_split, run_name
+from radpath.recipes.gathering import gather, run_name
 from radpath.recipes.report import write_run_report
 from radpath.recipes.running import (
     build_model,
@@ -20,8 +21,10 @@ from radpath.recipes.running import (
     evaluate_run,
     learn,
     predict_all,
-    prepare_store,
+    prepare_pixels,
+    read_intensity,
     record_data,
+    record_intensity,
     sources_of,
 )
 from radpath.recipes.staleness import require_same_data, require_same_settings, stamp_settings
@@ -50,16 +53,21 @@ def train_experiment(path: Path, *, assignments: list[str], out: Path | None, re
     if resume:
         folder = RunFolder.open(_folder_to_resume(path, out))
         require_same_settings(folder, experiment)
-        split = gather_split(experiment.data, experiment.split, cache=cache_beside(folder.root))
+        split, _ = _prepared_split(experiment, folder)
         require_same_data(folder, split.manifest)
         files.remove_unfinished(folder.root)
         return finish(experiment, split, folder, command=command)
     with new_run(default_folder(out, run_name(experiment.data.images))) as folder:
         require_feasible(experiment)
-        split = gather_split(experiment.data, experiment.split, cache=cache_beside(folder.root))
+        split, store = _prepared_split(experiment, folder)
         say_findings(split.manifest.findings)
-        start(experiment, split, [], folder=folder)
+        start(experiment, split, store, [], folder=folder)
     return finish(experiment, split, folder, command=command)
+
+
+def _prepared_split(experiment: Experiment, folder: RunFolder) -> tuple[Split, PixelStore]:
+    manifest, store = prepare_pixels(experiment, gather(experiment.data, beside=folder.root), folder)
+    return split_by_case(manifest, experiment.split), store
 
 
 def _folder_to_resume(path: Path, out: Path | None) -> Path:
@@ -70,18 +78,20 @@ def _folder_to_resume(path: Path, out: Path | None) -> Path:
     raise SettingsError(f"--resume needs the run: name its own experiment.toml, or its folder with --out; got {path}")
 
 
-def start(experiment: Experiment, split: Split, choices: Sequence[Choice], *, folder: RunFolder) -> None:
+def start(
+    experiment: Experiment, split: Split, store: PixelStore, choices: Sequence[Choice], *, folder: RunFolder
+) -> None:
     """Write down what a run is about to do; the settings come last, since they make the folder a run."""
     record_data(folder, split, choices)
+    record_intensity(experiment, split, store, folder)
     stamp_settings(folder, experiment)
     reasons = {choice.setting: choice.reason for choice in choices}
     files.write_text(folder.experiment, render_experiment(experiment, reasons=reasons))
 
 
 def finish(experiment: Experiment, split: Split, folder: RunFolder, *, command: str) -> RunFolder:
-    """Prepare, learn, predict, evaluate and report."""
+    """Learn, predict, evaluate and report."""
     with resumable(folder):
-        prepare_store(experiment, split.manifest, folder)
         on_devices(experiment.device, partial(learn_and_predict, experiment, split, folder, command))
         _, evaluation = evaluate_run(experiment, folder)
         say_results(evaluation)
@@ -94,9 +104,9 @@ def finish(experiment: Experiment, split: Split, folder: RunFolder, *, command: 
 
 def learn_and_predict(experiment: Experiment, split: Split, folder: RunFolder, command: str, fabric: Fabric) -> None:
     """Train, and predict every side with the best epoch; with several devices, each of their processes does this."""
-    store = prepare_store(experiment, split.manifest, folder)
+    _, store = prepare_pixels(experiment, split.manifest, folder)
     model = build_model(experiment, split.classes)
-    sources = sources_of(experiment, split, store, model)
+    sources = sources_of(experiment, split, store, model, intensity=read_intensity(folder))
     if fabric.is_global_zero:
         environment = describe_environment(experiment, command=command, device=device_name(fabric))
         files.write_json(folder.environment, environment)

@@ -9,8 +9,9 @@ import pytest
 
 from radpath.data.audit.collecting import Signatures, read_signatures, signatures_of_store
 from radpath.data.audit.signature import STATISTICS, signature_of
+from radpath.data.ingest import prepare
 from radpath.data.inputs import DataSettings
-from radpath.data.preparation import PixelSettings, prepare
+from radpath.data.preparation import PixelSettings
 from radpath.data.reading import read_image
 from radpath.data.scan import scan
 from radpath.errors import DataError
@@ -44,7 +45,7 @@ def test_a_store_gives_signatures_too(tmp_path: Path, write_png: Callable[[Path,
     write_png(tmp_path / "images" / "a.png", 100)
     data = DataSettings(images=tmp_path / "images")
     settings = PixelSettings(size_px=32, channels="grey")
-    store = prepare(scan(data), data, settings, stores=tmp_path / "stores")
+    _, store = prepare(scan(data), data, settings, stores=tmp_path / "stores")
     signatures = signatures_of_store(store)
     assert signatures.record_ids == ("a.png",)
     assert signatures.statistics["brightness"][0] == pytest.approx(0.49, abs=0.05)

@@ -11,11 +11,12 @@ import pytest
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataset import Dataset
 
+from radpath.data.ingest import prepare, verify
 from radpath.data.inputs import DataSettings
 from radpath.data.labels import attach_labels
 from radpath.data.manifest import Manifest
+from radpath.data.preparation import PixelSettings
 from radpath.data.scan import scan
-from radpath.data.verify import verify
 from radpath.errors import DataError
 
 Writer = Callable[..., io.BytesIO]
@@ -87,7 +88,7 @@ def labelled(folder: Path, table: str) -> Manifest:
 
 def test_frames_are_records_with_one_case_a_patient(dicom: Writer, tmp_path: Path) -> None:
     settings = DataSettings(images=study(tmp_path / "images", dicom))
-    manifest = verify(scan(settings), settings)
+    manifest = verify(scan(settings), settings, stores=tmp_path / "pools")
     assert manifest.kept["record_id"].to_list() == [
         f"IM{patient}#frame[{frame}]" for patient in range(4) for frame in (0, 1)
     ]
@@ -156,7 +157,7 @@ def test_no_identity_reaches_any_output_of_a_scan(
         (folder / f"{number}.dcm").write_bytes(content)
     (folder / "cut.dcm").write_bytes(content[: len(content) // 2])
     settings = DataSettings(images=folder)
-    manifest = verify(scan(settings, cache=tmp_path / "cache"), settings)
+    manifest = verify(scan(settings, cache=tmp_path / "cache"), settings, stores=tmp_path / "pools")
     manifest.write(tmp_path / "out" / "manifest.parquet")
     manifest.write_exclusions(tmp_path / "out" / "exclusions.csv")
     result = program("scan", folder, "--out", tmp_path / "run")
@@ -202,14 +203,13 @@ def test_the_list_of_identifying_elements_is_of_the_dictionary() -> None:
 
 
 def test_a_store_of_pixels_is_made_anew_for_another_window(dicom: Writer, tmp_path: Path) -> None:
-    from radpath.data.preparation import PixelSettings, prepare
-
     folder = study(tmp_path / "images", dicom)
     pixels = []
     for window in ("file", "100/50"):
         settings = DataSettings.model_validate({"images": folder, "dicom": {"window": window}})
-        manifest = verify(scan(settings), settings)
-        store = prepare(manifest, settings, PixelSettings(size_px=16), stores=tmp_path / "stores")
-        pixels.append(np.array(store.pixels))
+        _, store = prepare(
+            scan(settings), settings, PixelSettings(size_px=16, intensity="minmax"), stores=tmp_path / "stores"
+        )
+        pixels.append(np.array(store.shards[0]))
     assert len(list((tmp_path / "stores").iterdir())) == 2
     assert not np.array_equal(pixels[0], pixels[1])

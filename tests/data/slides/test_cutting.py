@@ -13,9 +13,9 @@ from radpath.data.scan import scan
 from radpath.data.slides.cutting import PATCH_COLUMNS, cut_slides, find_patches
 from radpath.data.slides.recognition import slide_headers
 from radpath.data.slides.settings import SlideSettings
-from radpath.data.split import SplitSettings
+from radpath.data.split import SplitSettings, split_by_case
 from radpath.errors import DataError
-from radpath.recipes.gathering import gather, gather_split
+from radpath.recipes.gathering import gather, gather_verified
 
 Pyramid = Callable[..., Path]
 Drawn = Callable[..., np.ndarray]
@@ -138,9 +138,10 @@ def test_slides_wanted_whole_are_not_cut(real_slide: Path) -> None:
     assert image.shape == (manifest.table["height_px"][0], manifest.table["width_px"][0], 3)
 
 
-def test_from_slides_to_a_split_no_slide_stands_on_two_sides(study: Path) -> None:
+def test_from_slides_to_a_split_no_slide_stands_on_two_sides(study: Path, tmp_path: Path) -> None:
     settings = DataSettings(images=study, slides=PATCHES, name_pattern=r"(?P<label>[ab])/p(?P<case>\d+)_")
-    split = gather_split(settings, SplitSettings(test_fraction=0.34, validation_fraction=0.34))
+    manifest = gather_verified(settings, beside=tmp_path / "run")
+    split = split_by_case(manifest, SplitSettings(test_fraction=0.34, validation_fraction=0.34))
     kept = split.manifest.kept
     assert kept.group_by("path").agg(pl.col("split").n_unique())["split"].to_list() == [1] * 6
     assert set(kept["split"]) == {"train", "validation", "test"}
@@ -188,7 +189,7 @@ def test_labels_of_a_table_reach_every_patch(study: Path, tmp_path: Path) -> Non
     names = sorted(path.relative_to(study).as_posix() for path in study.rglob("*.tif"))
     rows = [f"{name},{'grade' + str(i % 2)},case{i // 2}" for i, name in enumerate(names)]
     table.write_text("\n".join(["path,label,case", *rows]), encoding="utf-8")
-    manifest = gather(DataSettings(images=study, labels=table, slides=PATCHES))
+    manifest = gather(DataSettings(images=study, labels=table, slides=PATCHES), beside=tmp_path / "run")
     found = manifest.kept.group_by("path").agg(pl.col("label").unique(), pl.col("case").unique()).sort("path")
     assert found["label"].to_list() == [[f"grade{i % 2}"] for i in range(6)]
     assert found["case"].to_list() == [[f"case{i // 2}"] for i in range(6)]

@@ -18,7 +18,7 @@ from jaxtyping import Int, UInt8
 from radpath.data.audit.signature import STATISTICS, ImageSignature, signature_of
 from radpath.data.inputs import DataSettings
 from radpath.data.manifest import Manifest
-from radpath.data.preparation import PixelStore
+from radpath.data.pixel_store import Codes, PixelStore
 from radpath.data.reading import read_image
 from radpath.errors import DataError
 from radpath.progress import track
@@ -78,7 +78,7 @@ def signatures_of_store(store: PixelStore) -> Signatures:
     return Signatures.of({store.record_ids[place]: signature_of(_plain(store.image(place))) for place in images})
 
 
-def _plain(image: UInt8[np.ndarray, "height width channels"]) -> np.ndarray:
+def _plain(image: Codes) -> np.ndarray:
     return image[:, :, 0] if image.shape[2] == 1 else image
 
 
