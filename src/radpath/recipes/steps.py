@@ -12,11 +12,12 @@ import numpy as np
 
 from radpath import files
 from radpath.data.inputs import DataSettings
+from radpath.data.intensity import Intensity
 from radpath.data.location import Location
 from radpath.data.manifest import Manifest
 from radpath.data.names import assume_cases
 from radpath.data.pixels import to_uint8
-from radpath.data.preparation import PixelSettings, stages
+from radpath.data.preparation import PixelSettings, as_displayed, prepare_image, stages
 from radpath.data.reading import read_image
 from radpath.data.scan import scan
 from radpath.data.slides.cutting import cut_slides
@@ -73,10 +74,18 @@ def _shown(manifest: Manifest, data: DataSettings, pixels: PixelSettings) -> dic
     for row in spread_evenly(manifest.kept.to_dicts(), NUM_IMAGES):
         image = _decoded(row, manifest, data)
         if image is not None:
-            shown[row["record_id"]] = list(stages(image, pixels))
+            seen = as_displayed(prepare_image(image, pixels), _own_intensity(pixels), pixels.percentiles)
+            flat = seen[:, :, 0] if seen.shape[2] == 1 else seen
+            shown[row["record_id"]] = [*stages(image, pixels), (f"intensity {pixels.intensity}", flat)]
     if not shown:
         raise DataError(f"{manifest.images} has no image that can be shown; `radpath scan` says why")
     return shown
+
+
+def _own_intensity(pixels: PixelSettings) -> Intensity:
+    """Return the rule for each image by itself: without sides there are no training images to fit it on."""
+    zero, one = pixels.range or (None, None)
+    return Intensity(rule=pixels.intensity, zero=zero, one=one)
 
 
 def _decoded(row: dict[str, Any], manifest: Manifest, data: DataSettings) -> np.ndarray | None:
