@@ -113,6 +113,8 @@ def _kind_of_one(field: Mapping[str, Any]) -> str:
     if "enum" in field:
         *others, last = [f"`{_toml(choice)}`" for choice in field["enum"]]
         return f"{', '.join(others)} or {last}"
+    if "prefixItems" in field:
+        return " and ".join(_kind_of_one(item) for item in field["prefixItems"])
     if field["type"] == "array":
         return f"list of {_kind_of_one(field['items'])}s"
     if field.get("format") == "path":

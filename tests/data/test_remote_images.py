@@ -6,6 +6,7 @@ from pathlib import Path
 import fsspec
 import pytest
 from polars.testing import assert_frame_equal
+from radpath.data.verify import verify
 
 from radpath.data.inputs import DataSettings
 from radpath.data.labels import attach_labels
@@ -13,7 +14,6 @@ from radpath.data.location import RemotePath
 from radpath.data.scan import scan
 from radpath.data.split import SplitSettings, split_by_case
 from radpath.data.synthetic import SyntheticStudy
-from radpath.data.verify import verify
 from radpath.errors import DataError
 
 server = pytest.importorskip("moto.server", reason="the extra dev brings moto")

@@ -136,6 +136,26 @@ def split(images: Images, labels: Labels = None, settings: Sets = None, out: Out
 
 
 @app.command()
+def prepare(
+    images: Images,
+    labels: Labels = None,
+    settings: Sets = None,
+    out: Out = None,
+    export: Annotated[
+        Path | None,
+        typer.Option("--export", metavar="FOLDER", help="Also write PNG files, below a folder a side and class."),
+    ] = None,
+) -> None:
+    """Decode and scale every image, so that a run begins at once.
+
+    Can be stopped and continued; what is prepared is kept beside the runs. Trains nothing.
+    """
+    from radpath.recipes.prepare import prepare_images
+
+    prepare_images(parse_location(images), labels=_place(labels), assignments=settings or [], out=out, export=export)
+
+
+@app.command()
 def preview(
     target: Annotated[
         str,

@@ -53,7 +53,6 @@ class PixelSettings(Settings):
     """The two percentiles of intensity = "percentile", in 0 to 100."""
     range: tuple[float, float] | None = None
     """The levels that become 0 and 1 with intensity = "range", for example [-1000, 400] for CT in Hounsfield units."""
-
     steps: StepSettings = Field(default_factory=StepSettings)
 
     @model_validator(mode="after")
