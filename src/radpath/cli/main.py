@@ -185,6 +185,24 @@ def steps(images: Images, settings: Sets = None, out: Out = None) -> None:
 
 
 @app.command()
+def describe(images: Images, labels: Labels = None, settings: Sets = None, out: Out = None) -> None:
+    """Show what is in the data on one page: samples, classes, sizes, balance, what is excluded and why."""
+    from radpath.recipes.describe import describe_images
+
+    describe_images(
+        parse_location(images), labels=_place(labels), assignments=settings or [], out=out, command=_command()
+    )
+
+
+@app.command()
+def audit(images: Images, labels: Labels = None, settings: Sets = None, out: Out = None) -> None:
+    """Look for what makes a score too good: copies, near duplicates, and columns that give the label away."""
+    from radpath.recipes.audit import audit_images
+
+    audit_images(parse_location(images), labels=_place(labels), assignments=settings or [], out=out, command=_command())
+
+
+@app.command()
 def doctor() -> None:
     """Tell what is installed, and try what a run needs.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
+from radpath.data.audit.study import AuditSettings
 from radpath.data.augmentation.settings import AugmentationSettings
 from radpath.data.batches import BatchSettings
 from radpath.data.inputs import DataSettings
@@ -25,6 +26,7 @@ class Experiment(Settings):
     question: str = ""
     """What the model is asked, in a sentence, for the report: "Is the lesion malignant?"."""
     data: DataSettings
+    audit: AuditSettings = Field(default_factory=AuditSettings)
     split: SplitSettings = Field(default_factory=SplitSettings)
     pixels: PixelSettings = Field(default_factory=PixelSettings)
     batches: BatchSettings = Field(default_factory=BatchSettings)

@@ -6,11 +6,10 @@ from typing import Any
 
 from radpath.data.fingerprint import measure
 from radpath.data.location import Location
-from radpath.data.split import split_by_case
 from radpath.models.backbones import build_backbone
 from radpath.recipes.beginning import check_sizes, default_folder, new_run
 from radpath.recipes.experiment import Experiment, compose_experiment
-from radpath.recipes.gathering import data_values, gather, run_name
+from radpath.recipes.gathering import audited_split, data_values, gather, look_closer, run_name
 from radpath.recipes.planning import derive_plan, follow_wishes
 from radpath.recipes.running import prepare_pixels
 from radpath.recipes.telling import say, say_findings, say_plan, say_rows
@@ -54,7 +53,8 @@ def fit(
         say_plan(choices)
         check_sizes(experiment, backbone)
         manifest, store = prepare_pixels(experiment, manifest, folder)
-        split = split_by_case(manifest, experiment.split)
+        looked = look_closer(manifest, experiment.data, experiment.audit, store=store)
+        split = audited_split(looked, experiment.split, experiment.audit)
         say_findings(split.manifest.findings)
         say("")
         start(experiment, split, store, choices, folder=folder)

@@ -4,21 +4,27 @@ A slide gets its label and its case as one image; then it is cut, and its patche
 said and what was decoded is remembered beside the runs, so that the next one opens changed files only.
 """
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from radpath.data.array_file import is_array_file
+from radpath.data.audit.collecting import Signatures, read_signatures, signatures_of_store
+from radpath.data.audit.duplicates import NearDuplicates, tie_near_duplicates
+from radpath.data.audit.study import AuditSettings, audit_study, find_near_duplicates
 from radpath.data.ingest import verify
 from radpath.data.inputs import DataSettings
 from radpath.data.labels import attach_labels
 from radpath.data.location import Location
 from radpath.data.manifest import Manifest
 from radpath.data.names import assume_cases
+from radpath.data.pixel_store import PixelStore
 from radpath.data.record_filter import keep_by_labels, keep_where_known
 from radpath.data.scan import scan
 from radpath.data.slides.cutting import cut_slides
+from radpath.data.split import Split, SplitSettings, split_by_case
 
 
 def gather(data: DataSettings, *, beside: Path) -> Manifest:
@@ -38,15 +44,6 @@ def _with_labels(manifest: Manifest, data: DataSettings) -> Manifest:
     return cut_slides(keep_by_labels(attach_labels(manifest, data), data), data)
 
 
-def gather_verified(data: DataSettings, *, beside: Path) -> Manifest:
-    """Scan, label and decode all images.
-
-    Raises:
-        DataError: as ``gather``.
-    """
-    return verify(gather(data, beside=beside), data, stores=pools_beside(beside))
-
-
 def gather_what_there_is(data: DataSettings, *, beside: Path) -> Manifest:
     """Scan all images, and label them where a table, names, folders or an array file could.
 
@@ -57,6 +54,15 @@ def gather_what_there_is(data: DataSettings, *, beside: Path) -> Manifest:
     told = data.labels is not None or data.name_pattern is not None or is_array_file(data.images)
     has_folders = bool(manifest.table["path"].str.contains("/", literal=True).any())
     return _with_labels(manifest, data) if told or has_folders else _without_labels(manifest, data)
+
+
+def gather_verified(data: DataSettings, *, beside: Path) -> Manifest:
+    """Scan and decode all images, and label them where anything could.
+
+    Raises:
+        DataError: as ``gather``.
+    """
+    return verify(gather_what_there_is(data, beside=beside), data, stores=pools_beside(beside))
 
 
 def gather_unlabelled(data: DataSettings, *, beside: Path) -> Manifest:
@@ -74,6 +80,57 @@ def _without_labels(manifest: Manifest, data: DataSettings) -> Manifest:
     manifest = cut_slides(keep_where_known(assume_cases(manifest), data), data)
     unknown = pl.lit(None, dtype=pl.String)
     return manifest.replace(manifest.table.with_columns(label=unknown, split=unknown))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Looked:
+    """A manifest whose near duplicates are tied, and what the audit needs to know of its pixels."""
+
+    manifest: Manifest
+    signatures: Signatures
+    near: NearDuplicates | None
+
+
+def look_closer(
+    manifest: Manifest, data: DataSettings, settings: AuditSettings, *, store: PixelStore | None = None
+) -> Looked:
+    """Compute the signatures of all kept images, find near duplicates, and tie them in the manifest.
+
+    Args:
+        manifest: verified.
+        data: how files are read.
+        settings: what is looked for.
+        store: prepared pixels, which spare the decoding; None where there are none.
+    """
+    if settings.near_duplicates == "skip" and settings.confounders == "skip":
+        return Looked(manifest=manifest, signatures=Signatures.of({}), near=None)
+    signatures = read_signatures(manifest, data) if store is None else signatures_of_store(store)
+    near = find_near_duplicates(manifest, signatures, settings)
+    tied = manifest if near is None else tie_near_duplicates(manifest, near)
+    return Looked(manifest=tied, signatures=signatures, near=near)
+
+
+def audited_split(looked: Looked, settings: SplitSettings, audit: AuditSettings) -> Split:
+    """Split by case, keeping near duplicates together where the settings say so, and note what the audit finds.
+
+    Raises:
+        DataError: a class has too few cases, or a column to keep apart says nothing.
+        LeakError: a case or an identical image stands on two sides.
+    """
+    split = split_by_case(looked.manifest, settings)
+    found = audit_study(split.manifest, looked.signatures, looked.near, audit)
+    return dataclasses.replace(split, manifest=split.manifest.note(*found.findings))
+
+
+def gather_split(data: DataSettings, split: SplitSettings, audit: AuditSettings, *, beside: Path) -> Split:
+    """Scan, label, decode, look closer at and split all images.
+
+    Raises:
+        DataError: as ``gather``, or a class has too few cases.
+        LeakError: a case or an identical image stands on two sides.
+    """
+    manifest = verify(gather(data, beside=beside), data, stores=pools_beside(beside))
+    return audited_split(look_closer(manifest, data, audit), split, audit)
 
 
 def scans_beside(folder: Path) -> Path:

@@ -127,7 +127,7 @@ def _data(data: DataSettings, manifest: Manifest, folder: RunFolder) -> DataSumm
     kinds = kept.group_by("format", "mode", "bit_depth").len().sort("len", descending=True)
     return DataSummary(
         images=str(data.images),
-        labels=str(data.labels) if data.labels else _label_source(data.images),
+        labels=str(data.labels) if data.labels else label_source(data.images),
         num_found=len(manifest.table),
         num_cases_found=manifest.table["case"].n_unique(),
         num_kept=len(kept),
@@ -138,16 +138,18 @@ def _data(data: DataSettings, manifest: Manifest, folder: RunFolder) -> DataSumm
             side: kept.filter(pl.col("split") == side).select("width_px", "height_px").to_numpy().astype(np.int64)
             for side in SIDES
         },
-        exclusions=_exclusions(manifest),
+        exclusions=exclusions_of(manifest),
         findings=read_findings(folder),
     )
 
 
-def _label_source(images: Location) -> str:
+def label_source(images: Location) -> str:
+    """Return where labels come from, where no table gives them."""
     return "the array file" if is_array_file(images) else "folder names"
 
 
-def _exclusions(manifest: Manifest) -> tuple[Exclusion, ...]:
+def exclusions_of(manifest: Manifest) -> tuple[Exclusion, ...]:
+    """Return each reason for exclusions with its counts and examples, the most frequent first."""
     groups = manifest.excluded.sort("record_id").group_by("reason", maintain_order=True)
     exclusions = [
         Exclusion(

@@ -8,12 +8,12 @@ from lightning_fabric import Fabric
 
 from radpath import files
 from radpath.data.pixel_store import PixelStore
-from radpath.data.split import Split, split_by_case
+from radpath.data.split import Split
 from radpath.errors import SettingsError
 from radpath.recipes.beginning import default_folder, new_run, require_feasible, resumable
 from radpath.recipes.environment import describe_environment
 from radpath.recipes.experiment import Experiment, read_experiment, render_experiment
-from radpath.recipes.gathering import gather, run_name
+from radpath.recipes.gathering import audited_split, gather, look_closer, run_name
 from radpath.recipes.report import write_run_report
 from radpath.recipes.running import (
     build_model,
@@ -67,7 +67,8 @@ def train_experiment(path: Path, *, assignments: list[str], out: Path | None, re
 
 def _prepared_split(experiment: Experiment, folder: RunFolder) -> tuple[Split, PixelStore]:
     manifest, store = prepare_pixels(experiment, gather(experiment.data, beside=folder.root), folder)
-    return split_by_case(manifest, experiment.split), store
+    looked = look_closer(manifest, experiment.data, experiment.audit, store=store)
+    return audited_split(looked, experiment.split, experiment.audit), store
 
 
 def _folder_to_resume(path: Path, out: Path | None) -> Path:
