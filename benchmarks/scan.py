@@ -15,7 +15,6 @@ import os
 import platform
 import random
 import re
-import resource
 import statistics
 import struct
 import subprocess
@@ -216,11 +215,18 @@ def linked(folder: Path, many: Path, num_files: int) -> Path:
 
 def memory_of_a_scan(folder: Path) -> tuple[float, float]:
     """Return the seconds that a scan takes, and by how many MB the peak of this process grows."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident_mb("VmRSS")
     began = time.perf_counter()
     scan(DataSettings(images=folder), cache=Path(os.environ["MEMORY"]))
     seconds = time.perf_counter() - began
-    return seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000
+    return seconds, resident_mb("VmHWM") - before
+
+
+def resident_mb(field: str) -> float:
+    """Return the memory that this process holds (VmRSS) or held at most (VmHWM), as Linux tells it."""
+    found = re.search(rf"^{field}:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) * 1024 / 1e6
 
 
 if __name__ == "__main__":
