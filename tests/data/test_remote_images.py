@@ -6,7 +6,7 @@ from pathlib import Path
 import fsspec
 import pytest
 from polars.testing import assert_frame_equal
-from radpath.data.verify import verify
+from radpath.data.ingest import verify
 
 from radpath.data.inputs import DataSettings
 from radpath.data.labels import attach_labels
@@ -58,7 +58,7 @@ def test_the_data_half_of_a_run_is_the_same_behind_an_address(study: RemotePath,
     tables = []
     for place in (study, small_study.images):
         data = settings_of(place, small_study)
-        verified = verify(attach_labels(scan(data), data), data)
+        verified = verify(attach_labels(scan(data), data), data, stores=tmp_path / "pools")
         tables.append(split_by_case(verified, SplitSettings()).manifest.table)
     assert_frame_equal(tables[0], tables[1])
     assert tables[0].filter(status="kept")["pixel_digest"].null_count() == 0
