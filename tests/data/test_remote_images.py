@@ -6,8 +6,8 @@ from pathlib import Path
 import fsspec
 import pytest
 from polars.testing import assert_frame_equal
-from radpath.data.ingest import verify
 
+from radpath.data.ingest import verify
 from radpath.data.inputs import DataSettings
 from radpath.data.labels import attach_labels
 from radpath.data.location import RemotePath
@@ -54,7 +54,9 @@ def settings_of(study: RemotePath | Path, small_study: SyntheticStudy) -> DataSe
     return DataSettings(images=images, labels=labels, name_pattern=small_study.name_pattern)
 
 
-def test_the_data_half_of_a_run_is_the_same_behind_an_address(study: RemotePath, small_study: SyntheticStudy) -> None:
+def test_the_data_half_of_a_run_is_the_same_behind_an_address(
+    study: RemotePath, small_study: SyntheticStudy, tmp_path: Path
+) -> None:
     tables = []
     for place in (study, small_study.images):
         data = settings_of(place, small_study)
