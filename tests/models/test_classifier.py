@@ -169,3 +169,25 @@ def test_a_checksum_sees_weights_buffers_and_names() -> None:
     assert checksum(layer) != before
     assert checksum(nn.Sequential(nn.BatchNorm2d(3))) != before
     assert len(checksum(nn.Module())) == 32
+
+
+@pytest.mark.parametrize("normalisation", ["weights", "imagenet", "caffe", "none"])
+def test_pixels_are_normalised_as_the_setting_names_it(small_settings: dict[str, Any], normalisation: str) -> None:
+    settings = ModelSettings.model_validate({**small_settings, "normalisation": normalisation})
+    model = build_classifier(settings, num_classes=2, seed=0)
+    seen: list[Tensor] = []
+    model.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    images = draw_batch()
+    model.features(images, HEIGHTS, WIDTHS)
+    red, green, blue = (images[:, channel] for channel in range(3))
+    expected = {
+        "weights": [(c - m) / s for c, m, s in zip((red, green, blue), *_statistics_of(model.backbone), strict=True)],
+        "imagenet": [(red - 0.485) / 0.229, (green - 0.456) / 0.224, (blue - 0.406) / 0.225],
+        "caffe": [255 * blue - 103.939, 255 * green - 116.779, 255 * red - 123.68],
+        "none": [red, green, blue],
+    }[normalisation]
+    torch.testing.assert_close(seen[0], torch.stack(expected, dim=1), rtol=1e-5, atol=1e-4)
+
+
+def _statistics_of(backbone: Backbone) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return backbone.mean, backbone.std

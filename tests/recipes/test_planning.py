@@ -129,7 +129,10 @@ def test_a_wished_kind_of_size_gets_the_settings_that_go_with_it(wish: str, foun
 def test_grey_and_deep_files_are_recognised() -> None:
     made = plan(fingerprint([(9, 9)] * 4, colour="grey", bit_depths={"16": 1, "8": 3}))
     assert made["pixels.channels"] == ("grey", "every image is grey")
-    assert made["pixels.intensity"] == ("minmax", "of 16-bit files (1 image) few use the whole range")
+    assert made["pixels.intensity"][0] == "percentile"
+    deep = plan(fingerprint([(9, 9)] * 4, colour="colour", bit_depths={"16": 1, "8": 3}))
+    assert deep["pixels.intensity"] == ("minmax", "of files with more than 8 bits (1 image) few use the whole range")
+    assert "pixels.intensity" not in plan(ALIKE)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +176,14 @@ def test_random_weights_learn_everything_and_their_own_statistics() -> None:
     made = plan(dataclasses.replace(ALIKE, num_images=100_000), asked=asked)
     assert made["model.freeze"] == ("none", "random weights have everything to learn")
     assert made["model.norm_statistics"][0] == "batch"
-    assert follow_wishes(asked).values == {"model": {"norm_statistics": "batch"}}
+    assert follow_wishes(asked).values == {
+        "model": {"norm_statistics": "batch"},
+        "training": {"head_start": "random"},
+    }
+
+
+def test_z_scores_are_not_normalised_again() -> None:
+    assert follow_wishes({"pixels.intensity": "zscore"}).values == {"model": {"normalisation": "none"}}
 
 
 def test_stains_mean_that_there_is_no_up() -> None:

@@ -5,7 +5,7 @@ pixels is a part of the model, so that every user of a saved model applies the s
 """
 
 import hashlib
-from typing import Literal, final
+from typing import Final, Literal, final
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +13,12 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from radpath.models.backbones import Backbone, BackboneSettings, build_backbone
+
+_NORMALISATIONS: Final[dict[str, tuple[tuple[float, ...], tuple[float, ...]]]] = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # of timm and torchvision, in 0..1
+    "caffe": ((103.939 / 255, 116.779 / 255, 123.68 / 255), (1 / 255, 1 / 255, 1 / 255)),  # blue first
+    "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+}
 
 
 class ModelSettings(BackboneSettings):
@@ -23,6 +29,10 @@ class ModelSettings(BackboneSettings):
     norm_statistics: Literal["frozen", "batch"] = "frozen"
     """frozen: BatchNorm keeps the means and variances that it came with, so that training sees what prediction sees,
     whatever the batch; batch: they are estimated anew, which random weights (weights = "none") need."""
+    normalisation: Literal["weights", "imagenet", "caffe", "none"] = "weights"
+    """What is subtracted from the pixels, and what they are divided by. weights: as the weights were trained; imagenet:
+    mean and deviation of ImageNet's colours; caffe: blue, green, red in 0 to 255 less ImageNet's means, for weights
+    that come from Caffe or Keras; none: nothing, for pixels that pixels.intensity = "zscore" has centred already."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Share of features that are zeroed in front of the head while training."""
 
@@ -51,8 +61,10 @@ class Classifier(nn.Module):
         self._keeps_statistics = settings.norm_statistics == "frozen"
         self.mean: Tensor
         self.std: Tensor
-        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1), persistent=False)
+        mean, std = _NORMALISATIONS.get(settings.normalisation, (backbone.mean, backbone.std))
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self._blue_first = settings.normalisation == "caffe"
         if settings.freeze == "all":
             backbone.requires_grad_(requires_grad=False)
         self.train(mode=True)
@@ -74,8 +86,9 @@ class Classifier(nn.Module):
         heights_px: Int[Tensor, " batch"],
         widths_px: Int[Tensor, " batch"],
     ) -> Float[Tensor, "batch features"]:
-        """Return the backbone's features of images in 0..1; grey images are repeated to three channels."""
-        normal = (images.expand(-1, 3, -1, -1) - self.mean) / self.std
+        """Return the backbone's features of images in about 0..1; grey images are repeated to three channels."""
+        colours = images.expand(-1, 3, -1, -1)
+        normal = ((colours.flip(1) if self._blue_first else colours) - self.mean) / self.std
         normal = normal.contiguous(memory_format=torch.channels_last)
         features: Tensor = self.backbone(normal, heights_px, widths_px)
         return features

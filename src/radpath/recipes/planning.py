@@ -23,7 +23,8 @@ _MANY_VIEWED: Final = ("rotation_deg", "scale", "shift", "brightness", "contrast
 _ENLARGED_PX: Final = 96
 _LARGEST_PX: Final = 224
 _LARGEST_NATIVE_PX: Final = 512
-_GROUPS: Final = ("split", "pixels", "augmentation", "model")
+_GROUPS: Final = ("split", "pixels", "augmentation", "model", "training")
+_GREY_REASON: Final = "the levels of grey images depend on exposure and window, and a few odd pixels should not decide"
 _ASKED: Final = "you set it"
 
 Rule = tuple[str, Any, str]
@@ -87,6 +88,9 @@ def _wish_rules(asked: Mapping[str, Any]) -> list[Rule]:
         rules.append(("split.source", "cases", "you list the cases of a side"))
     if asked.get("model.weights") == "none":
         rules.append(("model.norm_statistics", "batch", "random weights bring no statistics that could be kept"))
+        rules.append(("training.head_start", "random", "features of random weights say little to fit a head on"))
+    if asked.get("pixels.intensity") == "zscore":
+        rules.append(("model.normalisation", "none", "z-scores are centred and scaled already"))
     return rules
 
 
@@ -106,9 +110,10 @@ def _pixel_rules(fingerprint: Fingerprint, *, asked: Mapping[str, Any], backbone
     rules: list[Rule] = []
     if fingerprint.colour == "grey":
         rules.append(("pixels.channels", "grey", "every image is grey"))
-    if "16" in fingerprint.bit_depths:
-        deep = counted(fingerprint.bit_depths["16"], "image")
-        rules.append(("pixels.intensity", "minmax", f"of 16-bit files ({deep}) few use the whole range"))
+        rules.append(("pixels.intensity", "percentile", _GREY_REASON))
+    elif {"16", "32"} & set(fingerprint.bit_depths):
+        deep = counted(sum(fingerprint.bit_depths.get(bits, 0) for bits in ("16", "32")), "image")
+        rules.append(("pixels.intensity", "minmax", f"of files with more than 8 bits ({deep}) few use the whole range"))
     return [*rules, *_size_rules(fingerprint, asked=asked, backbone=backbone)]
 
 
