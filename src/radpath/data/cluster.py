@@ -24,7 +24,7 @@ def spread(function: Callable[[Piece], Result], pieces: Iterable[Piece], *, addr
     """Yield the result of every piece, in order; a piece whose worker dies is done again by another.
 
     Args:
-        function: a pure function of the top level of a module.
+        function: a pure function of the top level of a module, or a partial one.
         pieces: what to call it with, one after another.
         address: "local" for the processors of this machine, "auto" for the cluster that this machine belongs to, or
             an address of Ray such as "ray://head:10001".
@@ -34,15 +34,19 @@ def spread(function: Callable[[Piece], Result], pieces: Iterable[Piece], *, addr
         DeviceError: the cluster cannot be reached.
     """
     with _cluster(address) as ray:
-        remote = ray.remote(function)
+        remote, shared = ray.remote(_call), ray.put(function)  # Ray takes no partial functions as they are
         most = _AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
         waiting: collections.deque[Any] = collections.deque()
         for piece in pieces:
-            waiting.append(remote.remote(piece))
+            waiting.append(remote.remote(shared, piece))
             if len(waiting) >= most:
                 yield ray.get(waiting.popleft())
         while waiting:
             yield ray.get(waiting.popleft())
+
+
+def _call(function: Callable[[Piece], Result], piece: Piece) -> Result:
+    return function(piece)
 
 
 @contextlib.contextmanager
