@@ -38,5 +38,6 @@ def test_wrong_settings_and_folders_in_use_are_refused_first(tmp_path: Path) -> 
         scan_images(tmp_path / "none", labels=None, assignments=[], out=tmp_path)
     with pytest.raises(SettingsError, match=r"^--set split: unknown setting 'leek'; did you mean 'leaks'\?$"):
         split_images(tmp_path / "none", labels=None, assignments=["split.leek=stop"], out=None)
-    with pytest.raises(SettingsError, match=r"^--set model: only settings of \[data\] and \[split\] matter here$"):
+    message = r"^--set model: only settings of \[data\], \[split\] and \[audit\] matter here$"
+    with pytest.raises(SettingsError, match=message):
         split_images(tmp_path / "none", labels=None, assignments=["model.freeze=all"], out=None)

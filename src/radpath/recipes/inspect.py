@@ -84,7 +84,8 @@ def settings_of_look(
     values = override({"data": data_values(images, labels)}, assignments)
     foreign = [name for name in values if name not in groups]
     if foreign:
-        named = " and ".join(f"[{name}]" for name in groups)
+        *others, last = (f"[{name}]" for name in groups)
+        named = f"{', '.join(others)} and {last}" if others else last
         raise SettingsError(f"--set {foreign[0]}: only settings of {named} matter here")
     return LookSettings(
         data=parse_settings(DataSettings, values["data"], source="--set data"),

@@ -72,8 +72,8 @@ def _contents(content: StudyContent) -> list[tuple[str, str]]:
 
 def _headline(content: StudyContent, num_warnings: int) -> str:
     if content.kind == "description":
-        images = dict(content.facts).get("images", "")
-        return f"{images} images." if not num_warnings else f"{images} images; {counted(num_warnings, 'warning')}."
+        images = counted(sum(len(sizes) for sizes in content.sizes_px.values()), "image")
+        return f"{images}; {counted(num_warnings, 'warning')}." if num_warnings else f"{images}; nothing odd."
     if not num_warnings:
         return "Nothing was found that would make a score too good."
     return f"{counted(num_warnings, 'warning')}: what would make a score too good, or worthless elsewhere."

@@ -1,9 +1,11 @@
 """Tests of the search for near duplicates."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,3 +62,10 @@ def test_few_images_are_no_problem(draw_texture: Draw, number: int) -> None:
 def test_constant_images_are_no_near_duplicates() -> None:
     constant = np.zeros((20, 32, 32), np.uint8)
     assert len(find_near_pairs(constant).places) == 0
+
+
+def test_other_threads_keep_their_number_of_workers(draw_texture: Draw) -> None:
+    before = torch.get_num_threads()
+    find_near_pairs(thumbnails(*map(draw_texture, range(4))))
+    with ThreadPoolExecutor(1) as pool:
+        assert [torch.get_num_threads(), pool.submit(torch.get_num_threads).result()] == [before, before]

@@ -91,16 +91,6 @@ def test_a_side_that_can_be_told_from_sizes_is_a_warning(draw_texture: Draw) -> 
     assert "side-told-by-file" in kinds(found)
 
 
-def test_cases_with_several_labels_are_named(draw_texture: Draw) -> None:
-    rows: list[dict[str, object]] = [
-        {"case": "1", "label": "b"},
-        {"case": "1", "label": "a"},
-        {"case": "2", "label": "a"},
-    ]
-    found = audit_of(rows, [draw_texture(seed) for seed in range(3)])
-    assert [(one.kind, one.examples) for one in found.findings] == [("cases-with-several-labels", ("1: a, b",))]
-
-
 def test_what_the_settings_leave_out_is_not_looked_for(draw_texture: Draw) -> None:
     rows = [{**row, "width_px": 50 if row["label"] == "class 0" else 60} for row in cases(20)]
     settings = AuditSettings(near_duplicates="skip", confounders="skip")

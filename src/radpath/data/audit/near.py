@@ -7,22 +7,20 @@ images in the first step, and with their number in the second.
 """
 
 import dataclasses
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
-import torch
 from jaxtyping import Float32, Int, UInt8
 from scipy import fft
-from torch import Tensor
-from torch.nn import functional
 
-from radpath.data.audit.registration import detail_agreement
 from radpath.progress import track
 
 SIMILARITY: Final = 0.9
 """Pairs whose detail correlates above this are near duplicates."""
-MOST_PAIRS: Final = 20_000
+MOST_PAIRS: Final = 10_000
 """At most so many pairs are laid over each other, those with the most similar descriptors first."""
 
 _NEIGHBOURS: Final = 3
@@ -32,7 +30,7 @@ _FREQUENCIES: Final = 12
 _FLAT_FROM: Final = 8  # amplitudes of natural images fall as 1 / frequency (Field 1987); beyond this they stay weighed
 _CELLS_AT_ONCE: Final = 1 << 24  # 64 MB of float32
 _GROUP: Final = 64  # the largest of each group are looked at first, three times as fast as looking at all
-_PAIRS_A_STEP: Final = 2048
+_PAIRS_A_STEP: Final = 512
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,17 +55,12 @@ def find_near_pairs(
     Args:
         thumbnails: one an image; of identical images one is enough.
         similarity: threshold on the correlation of detail, in (0, 1).
-        most_pairs: how many pairs to lay over each other, which takes about 3 ms each.
+        most_pairs: how many pairs to lay over each other, which takes about 1 ms each.
     """
     candidates, likeness = _candidates(thumbnails)
     order = np.argsort(-likeness, kind="stable")[:most_pairs]
     compared = candidates[order]
-    agreement = np.zeros(len(compared), dtype=np.float32)
-    starts = range(0, len(compared), _PAIRS_A_STEP)
-    for start in track(starts, total=len(starts), what="comparing pairs", unit="portions"):
-        some = slice(start, start + _PAIRS_A_STEP)
-        first, second = compared[some].T
-        agreement[some] = detail_agreement(thumbnails[first], thumbnails[second])
+    agreement = np.fromiter(_agreements(thumbnails, compared), dtype=np.float32, count=len(compared))
     found = np.flatnonzero(agreement > similarity)
     found = found[np.argsort(-agreement[found], kind="stable")]
     return NearPairs(
@@ -76,6 +69,30 @@ def find_near_pairs(
         num_compared=len(compared),
         num_skipped=len(candidates) - len(compared),
     )
+
+
+def _agreements(thumbnails: UInt8[np.ndarray, "images 32 32"], pairs: Int[np.ndarray, "pairs 2"]) -> Iterator[float]:
+    """Yield the agreement of each pair, several portions at a time."""
+    # Late, here and below: a look at data that compares nothing need not wait for PyTorch.
+    import torch
+
+    from radpath.data.audit.registration import detail_agreement
+
+    def portion(start: int) -> list[float]:
+        first, second = pairs[start : start + _PAIRS_A_STEP].T
+        agreement: list[float] = detail_agreement(thumbnails[first], thumbnails[second]).tolist()
+        return agreement
+
+    starts = range(0, len(pairs), _PAIRS_A_STEP)
+    # Small products gain nothing from PyTorch's own threads, and lose much where others use the cores too. The number
+    # set in one thread becomes that of every thread begun later, so it is set back.
+    num_threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            for some in track(pool.map(portion, starts), total=len(starts), what="comparing pairs", unit="portions"):
+                yield from some
+    finally:
+        torch.set_num_threads(num_threads)
 
 
 def descriptors(thumbnails: UInt8[np.ndarray, "images 32 32"]) -> Float32[np.ndarray, "images numbers"]:
@@ -106,10 +123,10 @@ def _candidates(thumbnails: UInt8[np.ndarray, "images 32 32"]) -> tuple[np.ndarr
 
     Neighbours of the image and of its middle are looked up, since a cropped copy is nearer to the latter.
     """
-    known = torch.from_numpy(descriptors(thumbnails))
+    known = descriptors(thumbnails)
     pairs = [np.empty((0, 2), dtype=np.int64)]
     likenesses = [np.empty(0, dtype=np.float32)]
-    for wanted in (known, torch.from_numpy(descriptors(_middles(thumbnails)))):
+    for wanted in (known, descriptors(_middles(thumbnails))):
         for first, second, likeness in _neighbours(wanted, known):
             chosen = likeness > _CANDIDATE_LIKENESS
             both = np.stack([first[chosen], second[chosen]], axis=1)
@@ -131,16 +148,20 @@ def _middles(thumbnails: UInt8[np.ndarray, "images 32 32"]) -> UInt8[np.ndarray,
 
 
 def _neighbours(
-    wanted: Float32[Tensor, "images numbers"], known: Float32[Tensor, "images numbers"]
+    wanted: Float32[np.ndarray, "images numbers"], known: Float32[np.ndarray, "images numbers"]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield, block by block, places, places of their nearest others among the known, and the inner products."""
+    import torch
+    from torch.nn import functional
+
+    vectors, every = torch.from_numpy(wanted), torch.from_numpy(known).T
     num_images = len(known)
     num_wanted = min(_NEIGHBOURS, num_images - 1)
     rows_at_once = max(1, _CELLS_AT_ONCE // max(num_images, 1))
     starts = range(0, num_images if num_wanted > 0 else 0, rows_at_once)
     padding = -num_images % _GROUP
     for start in track(starts, total=len(starts), what="looking for copies", unit="portions"):
-        block = wanted[start : start + rows_at_once] @ known.T
+        block = vectors[start : start + rows_at_once] @ every
         own = torch.arange(len(block))
         block[own, own + start] = -2.0
         groups = functional.pad(block, (0, padding), value=-2.0).view(len(block), -1, _GROUP)

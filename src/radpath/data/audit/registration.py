@@ -10,6 +10,7 @@ difference of Gaussians, divided by its local standard deviation so that a few s
 """
 
 import math
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -29,6 +30,7 @@ _LOCAL_BLUR_PX: Final = 2.5
 _LOCAL_FLOOR: Final = 0.3  # of the whole picture's: below it there is noise, which must not be blown up to detail
 _SCALES: Final = (0.69, 1.45)  # a copy was cropped to two thirds at most; stronger maps fit anything to anything
 _SMALLEST_OVERLAP: Final = 0.5
+_LEAST_OUTLINE: Final = 0.8  # correlation of the blurred pictures, which every copy exceeds once it lies right
 _PAIRS_AT_ONCE: Final = 512
 _TINY: Final = 1e-6
 
@@ -38,7 +40,9 @@ Pictures = Float[Tensor, "pairs side side"]
 def detail_agreement(
     first: UInt8[np.ndarray, "pairs 32 32"], second: UInt8[np.ndarray, "pairs 32 32"]
 ) -> Float[np.ndarray, " pairs"]:
-    """Return the correlation of detail in [-1, 1] of each pair; -1 where no allowed map lays one over the other.
+    """Return the correlation of detail in [-1, 1] of each pair.
+
+    It is -1 where no allowed map lays one over the other, or where not even the outlines agree.
 
     A picture without detail (a constant image) agrees with nothing: 0.
 
@@ -46,13 +50,27 @@ def detail_agreement(
     >>> float(detail_agreement(picture, picture[:, ::-1]).round(2)[0])
     1.0
     """
-    agreement = np.zeros(len(first), dtype=np.float32)
+    agreement = np.full(len(first), -1, dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(first), _PAIRS_AT_ONCE):
             some = slice(start, start + _PAIRS_AT_ONCE)
-            fixed, moving = _standardised(first[some]), _standardised(second[some])
-            moving = _best_oriented(fixed, moving)
-            agreement[some] = _agreement(fixed, moving, _register(fixed, moving)).numpy()
+            agreement[some] = _agreement_of_some(_standardised(first[some]), _standardised(second[some])).numpy()
+    return agreement
+
+
+def _agreement_of_some(fixed: Pictures, moving: Pictures) -> Float[Tensor, " pairs"]:
+    """Register coarsely; pairs whose outlines agree go on to fine registration and the comparison of detail."""
+    agreement = torch.full((len(fixed),), -1.0)
+    moving = _best_oriented(fixed, moving)
+    (coarse_px, coarse_steps), (fine_px, fine_steps) = _STEPS
+    maps = torch.eye(2, 3).repeat(len(fixed), 1, 1)
+    maps = _registered(fixed, moving, maps, side_px=coarse_px, num_steps=coarse_steps)
+    outline, other = (_blurred(_resized(pictures, coarse_px), _STEP_BLUR_PX) for pictures in (fixed, moving))
+    likely = (_correlation(outline, other, maps) > _LEAST_OUTLINE).nonzero().flatten()
+    if len(likely):
+        fixed, moving, maps = fixed[likely], moving[likely], maps[likely]
+        maps = _registered(fixed, moving, maps, side_px=fine_px, num_steps=fine_steps)
+        agreement[likely] = _correlation(_detail(fixed), _detail(moving), maps)
     return agreement
 
 
@@ -64,22 +82,25 @@ def _standardised(pictures: UInt8[np.ndarray, "pairs 32 32"]) -> Pictures:
 
 def _best_oriented(fixed: Pictures, moving: Pictures) -> Pictures:
     """Flip and turn each moving picture by quarters so that it correlates best with the fixed one."""
-    turned = [torch.rot90(moving, quarters, (1, 2)) for quarters in range(4)]
-    turned += [picture.flip(2) for picture in turned]
-    target = _blurred(fixed, _ORIENTATION_BLUR_PX)
-    likeness = torch.stack([(_blurred(picture, _ORIENTATION_BLUR_PX) * target).sum((1, 2)) for picture in turned])
-    return torch.stack(turned)[likeness.argmax(0), torch.arange(len(fixed))]
+    target, blurred = (_blurred(pictures, _ORIENTATION_BLUR_PX) for pictures in (fixed, moving))
+    likeness = torch.stack([(turned * target).sum((1, 2)) for turned in _turned(blurred)])
+    return torch.stack(_turned(moving))[likeness.argmax(0), torch.arange(len(fixed))]
 
 
-def _register(fixed: Pictures, moving: Pictures) -> Float[Tensor, "pairs 2 3"]:
-    """Return the affine maps from the fixed picture's coordinates, -1 to 1, to the moving picture's."""
-    maps = torch.eye(2, 3).repeat(len(fixed), 1, 1)
-    for side_px, num_steps in _STEPS:
-        target, source = (_blurred(_resized(picture, side_px), _STEP_BLUR_PX) for picture in (fixed, moving))
-        slopes = [slope * (side_px / 2) for slope in torch.gradient(source, dim=(2, 1))]
-        channels = torch.stack([source, *slopes], dim=1)
-        for _ in range(num_steps):
-            maps = maps + _gauss_newton_step(target, channels, maps)
+def _turned(pictures: Pictures) -> list[Pictures]:
+    quarters = [torch.rot90(pictures, number, (1, 2)) for number in range(4)]
+    return [*quarters, *(turned.flip(2) for turned in quarters)]
+
+
+def _registered(
+    fixed: Pictures, moving: Pictures, maps: Float[Tensor, "pairs 2 3"], *, side_px: int, num_steps: int
+) -> Float[Tensor, "pairs 2 3"]:
+    """Improve the affine maps from the fixed picture's coordinates, -1 to 1, to the moving picture's."""
+    target, source = (_blurred(_resized(pictures, side_px), _STEP_BLUR_PX) for pictures in (fixed, moving))
+    slopes = [slope * (side_px / 2) for slope in torch.gradient(source, dim=(2, 1))]
+    channels = torch.stack([source, *slopes], dim=1)
+    for _ in range(num_steps):
+        maps = maps + _gauss_newton_step(target, channels, maps)
     return maps
 
 
@@ -101,11 +122,11 @@ def _gauss_newton_step(
     return step.view(-1, 2, 3).clamp(-_LARGEST_STEP, _LARGEST_STEP)
 
 
-def _agreement(fixed: Pictures, moving: Pictures, maps: Float[Tensor, "pairs 2 3"]) -> Float[Tensor, " pairs"]:
-    """Correlate detail where the pictures overlap; -1 where the map is no crop or turn of a copy."""
-    sampled, inside = _sampled(_detail(moving)[:, None], maps)
+def _correlation(fixed: Pictures, moving: Pictures, maps: Float[Tensor, "pairs 2 3"]) -> Float[Tensor, " pairs"]:
+    """Correlate where the pictures overlap; -1 where the map is no crop or turn of a copy."""
+    sampled, inside = _sampled(moving[:, None], maps)
     seen, seen_spread = _centred(sampled[:, 0], inside)
-    wanted, wanted_spread = _centred(_detail(fixed), inside)
+    wanted, wanted_spread = _centred(fixed, inside)
     overlap = inside.sum((1, 2)).clamp(min=1)
     correlation = (seen * wanted).sum((1, 2)) / (overlap * (seen_spread * wanted_spread)[:, 0, 0])
     scales = torch.linalg.svdvals(maps[:, :, :2])
@@ -149,9 +170,16 @@ def _resized(pictures: Pictures, side_px: int) -> Float[Tensor, "pairs {side_px}
 
 
 def _blurred(pictures: Pictures, sigma_px: float) -> Pictures:
-    """Return a Gaussian blur with the edges repeated."""
+    """Return a Gaussian blur with the edges repeated, as two products with a small matrix."""
+    matrix = _blur_matrix(pictures.shape[1], sigma_px)
+    return matrix @ (pictures @ matrix.T)
+
+
+@lru_cache(maxsize=16)
+def _blur_matrix(side_px: int, sigma_px: float) -> Float[Tensor, "side side"]:
+    """Return how much each pixel of a line gives to each; what lies beyond an end is added to the end."""
     reach = math.ceil(3 * sigma_px)
     weights = torch.exp(-torch.arange(-reach, reach + 1).square() / (2 * sigma_px**2))
-    weights = (weights / weights.sum())[None, None]
-    padded = functional.pad(pictures[:, None], (reach, reach, reach, reach), mode="replicate")
-    return functional.conv2d(functional.conv2d(padded, weights[..., None]), weights[:, :, None])[:, 0]
+    sources = (torch.arange(side_px)[:, None] + torch.arange(-reach, reach + 1)).clamp(0, side_px - 1)
+    matrix = torch.zeros(side_px, side_px)
+    return matrix.scatter_add_(1, sources, (weights / weights.sum()).expand(side_px, -1))

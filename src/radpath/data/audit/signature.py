@@ -20,7 +20,8 @@ STATISTICS: Final = ("brightness", "contrast", "saturation", "border_share", "co
 _LUMA: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 _THINNED_ABOVE_PX: Final = 512  # means over every second pixel are as good, and four times as fast
 _TEXT_THINNED_ABOVE_PX: Final = 768  # the shorter side; thinner, and letters would fall apart
-_FLAT: Final = np.float32(0.02)  # of the range: JPEG writes a black border as 0 to 4 of 255
+_FLAT: Final = np.float32(0.012)  # of the range: JPEG writes a black border as 0 to 3 of 255
+_THINNEST_BORDER_PX: Final = 2  # one row of background alike is no frame
 _STROKE_SHARE: Final = 40  # letters burned into an image have strokes thinner than a 40th of its shorter side
 _STROKE_CONTRAST: Final = np.float32(0.4)  # of the image's range, against what surrounds the stroke
 _STROKE_LEVEL: Final = np.float32(0.08)  # of the range: text is drawn in pure white or black, JPEG blurs it a little
@@ -154,7 +155,8 @@ def _flat_ends(grey: Float32[np.ndarray, "rows columns"]) -> tuple[int, int]:
     counts = []
     for rows in (grey, grey[::-1]):
         differs = (np.abs(rows - rows[0, 0]) > _FLAT).any(axis=1)
-        counts.append(int(differs.argmax()) if differs.any() else len(rows))
+        count = int(differs.argmax()) if differs.any() else len(rows)
+        counts.append(count if count >= _THINNEST_BORDER_PX else 0)
     return counts[0], counts[1]
 
 

@@ -1,7 +1,8 @@
-"""The audit of a study: copies, several labels for one case, columns that give a label or a side away.
+"""The audit of a study: near duplicates, and columns that give a label or a side away.
 
 In: a manifest, perhaps split, and signatures of its images. Out: a ``StudyAudit`` with everything that was found, and
-findings in one line each. Nothing here decodes images or decides what is done about a finding.
+findings in one line each. Identical images are in ``twins``, cases with several labels in ``labels``. Nothing
+here decodes images or decides what is done about a finding.
 """
 
 import dataclasses
@@ -22,7 +23,7 @@ from radpath.data.audit.duplicates import (
 )
 from radpath.data.audit.near import MOST_PAIRS, SIMILARITY
 from radpath.data.audit.telltales import telltales_of
-from radpath.data.findings import counted, shortened
+from radpath.data.findings import shortened
 from radpath.data.manifest import Finding, Manifest
 from radpath.settings import Settings
 
@@ -37,7 +38,7 @@ class AuditSettings(Settings):
     similarity: Annotated[float, Field(gt=0, lt=1)] = SIMILARITY
     """Two images are near duplicates where their fine detail correlates above this, once one lies over the other."""
     most_pairs: Annotated[int, Field(gt=0)] = MOST_PAIRS
-    """At most so many pairs are compared in detail, the most similar first; 1,000 take some seconds."""
+    """At most so many pairs are compared in detail, the most similar first; 1,000 take a second or two."""
     confounders: Literal["check", "skip"] = "check"
     """Whether to ask if the label, or the side, can be told from sizes, files, scanners, names, brightness, borders."""
 
@@ -78,7 +79,6 @@ def audit_study(
         checks = {name: _check(manifest, signatures, name) for name in checks}
     findings = [
         *(() if near is None else near_findings(pairs, near)),
-        *_several_labels(manifest),
         *_confounder_findings(checks["label"], "label", "the label"),
         *_confounder_findings(checks["split"], "side", "the side of the split"),
     ]
@@ -96,19 +96,6 @@ def _check(manifest: Manifest, signatures: Signatures, question: str) -> Confoun
     if asked.table.is_empty():
         return _NO_CHECK
     return find_confounders(telltales_of(asked, signatures), asked.kept[question], asked.kept["case"])
-
-
-def _several_labels(manifest: Manifest) -> Iterator[Finding]:
-    labels = manifest.kept.drop_nulls(["case", "label"]).group_by("case").agg(pl.col("label").unique().sort())
-    several = labels.filter(pl.col("label").list.len() > 1).sort("case")
-    yield Finding(
-        kind="cases-with-several-labels",
-        severity="note",
-        count=len(several),
-        message=f"{counted(len(several), 'case')} with images of several classes: right for cells or lesions, wrong "
-        "where the label is of the patient",
-        examples=shortened(f"{case}: {', '.join(names)}" for case, names in several.iter_rows()),
-    )
 
 
 _MEANINGS: Final = {
