@@ -18,7 +18,11 @@ from radpath.errors import DataError, LeakError, exit_codes
 
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
-COMMANDS = ("fit", "train", "evaluate", "predict", "scan", "split", "preview", "steps", "doctor", "demo")
+COMMANDS = (
+    *("fit", "train", "evaluate", "predict"),
+    *("scan", "split", "prepare", "preview", "steps", "describe", "audit"),
+    *("doctor", "demo"),
+)
 HEAVY = ("torch", "timm", "polars", "matplotlib", "numpy", "scipy", "PIL", "tomlkit")
 
 

@@ -88,13 +88,16 @@ def chi_square(amounts: np.ndarray, sides: np.ndarray) -> float:
     return float((distances.sum(axis=1) / SHARES).sum())
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10_000), st.integers(4, 7))
-def test_few_groups_are_dealt_nearly_as_well_as_trying_everything(seed: int, num_groups: int) -> None:
-    amounts = np.random.default_rng(seed).integers(1, 60, (num_groups, 3)).astype(float)
-    refined, plain = (assign_groups(sparse.csr_array(amounts), SHARES, seed=0, refined=by) for by in (True, False))
-    complete = (np.array(sides) for sides in itertools.product(range(3), repeat=num_groups) if len(set(sides)) == 3)
-    best = min(chi_square(amounts, sides) for sides in complete)
-    assert chi_square(amounts, refined) <= chi_square(amounts, plain) + 1e-9
-    assert chi_square(amounts, refined) <= 2 * best + 0.1
-    assert set(refined.tolist()) == {0, 1, 2}
+def test_few_groups_are_dealt_nearly_as_well_as_trying_everything() -> None:
+    distances = []
+    for num_groups, seed in itertools.product((4, 5, 6), range(10)):
+        amounts = np.random.default_rng(seed).integers(1, 60, (num_groups, 3)).astype(float)
+        refined, plain = (assign_groups(sparse.csr_array(amounts), SHARES, seed=0, refined=by) for by in (True, False))
+        every_way = (np.array(sides) for sides in itertools.product(range(3), repeat=num_groups))
+        best = min(chi_square(amounts, sides) for sides in every_way if len(set(sides.tolist())) == 3)
+        distances.append((chi_square(amounts, refined), chi_square(amounts, plain), best))
+        assert distances[-1][0] <= distances[-1][1] + 1e-9
+        assert set(refined.tolist()) == {0, 1, 2}
+    refined_mean, plain_mean, best_mean = np.mean(distances, axis=0)
+    assert refined_mean <= 1.1 * best_mean
+    assert plain_mean > 1.2 * best_mean  # else refining would show nothing here

@@ -50,7 +50,7 @@ def refused(tmp_path: Path, program: Program, fast: tuple[str, ...]) -> Callable
         result = program("fit", *fast, *words, "--out", out)
         require_one_line(result, code, message)
         # What a scan has read is remembered, so that the next attempt begins where this one was refused.
-        assert {path.name for path in out.parent.glob("*")} <= {".scan"}
+        assert {path.name for path in out.parent.glob("*")} <= {".scan", ".pixels"}
 
     return refuse
 
@@ -386,7 +386,7 @@ def test_ctrl_c_while_images_are_read_leaves_nothing(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("radpath.recipes.gathering.verify", interrupt)
+    monkeypatch.setattr("radpath.recipes.running.prepare", interrupt)
     result = program("fit", folder, "--out", tmp_path / "run")
     require_one_line(result, INTERRUPTED, r"^radpath: interrupted$")
     assert not (tmp_path / "run").exists()

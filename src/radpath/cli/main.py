@@ -186,7 +186,10 @@ def steps(images: Images, settings: Sets = None, out: Out = None) -> None:
 
 @app.command()
 def describe(images: Images, labels: Labels = None, settings: Sets = None, out: Out = None) -> None:
-    """Show what is in the data on one page: samples, classes, sizes, balance, what is excluded and why."""
+    """Show on one page what is in the data.
+
+    Samples, classes, sizes, balance by side and site, what is excluded and why. Trains nothing.
+    """
     from radpath.recipes.describe import describe_images
 
     describe_images(
@@ -196,7 +199,10 @@ def describe(images: Images, labels: Labels = None, settings: Sets = None, out: 
 
 @app.command()
 def audit(images: Images, labels: Labels = None, settings: Sets = None, out: Out = None) -> None:
-    """Look for what makes a score too good: copies, near duplicates, and columns that give the label away."""
+    """Look for what would make a score too good.
+
+    Identical images, near duplicates side by side, columns that give the label or the side away. Trains nothing.
+    """
     from radpath.recipes.audit import audit_images
 
     audit_images(parse_location(images), labels=_place(labels), assignments=settings or [], out=out, command=_command())
