@@ -99,6 +99,11 @@ class RunFolder:
         return self.root / "intensity.json"
 
     @property
+    def stain(self) -> Path:
+        """The typical stain of the training images; only where stains are normalised."""
+        return self.root / "stain.json"
+
+    @property
     def weights(self) -> Path:
         """Which weights the backbone started from."""
         return self.root / "weights.json"

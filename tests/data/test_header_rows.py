@@ -4,6 +4,7 @@ import dataclasses
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -149,3 +150,16 @@ def test_members_of_a_file_and_what_headers_tell_beside_sizes_become_rows_and_co
 def test_nothing_found_gives_no_rows() -> None:
     nothing = pl.DataFrame(schema=["path", "bytes", "version"])
     assert list(read_rows(Path("nowhere"), nothing, DataSettings(images=Path("nowhere")))) == []
+
+
+@pytest.mark.parametrize("pages", ["all", 0, 2])
+def test_a_tiff_of_one_page_is_an_image_only_where_that_page_is_asked_for(tmp_path: Path, pages: Any) -> None:
+    """The name says nothing: the content decides, for the quick reader as for the careful one."""
+    for name in ("one.tif", "one.png"):
+        Image.new("RGB", (5, 4)).save(tmp_path / name, "TIFF")
+    Image.new("RGB", (5, 4)).save(tmp_path / "photo.jpg")
+    settings = DataSettings.model_validate({"images": tmp_path, "tiff": {"pages": pages}})
+    rows = pl.concat(read_rows(tmp_path, found_in(tmp_path), settings))
+    reasons = dict(rows.select("path", "reason").iter_rows())
+    assert reasons["photo.jpg"] is None
+    assert (reasons["one.tif"] is None) == (reasons["one.png"] is None) == (pages != 2)

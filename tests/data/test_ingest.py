@@ -21,6 +21,7 @@ from radpath.data.pixels import decode, pixel_digest
 from radpath.data.preparation import PixelSettings, prepare_image
 from radpath.data.reading import read_image, read_with_digest
 from radpath.data.scan import scan
+from radpath.data.stain.normalisation import StainSettings, fit_stain, normalise
 from radpath.errors import DataError, SettingsError, StorageError
 
 SIZES = {"a.png": (30, 41), "b/c.png": (25, 25), "b/d.png": (64, 10)}
@@ -58,9 +59,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths that were decoded, in any order."""
     paths: list[str] = []
 
-    def counting(folder: Path, path: str, member: str, settings: DataSettings) -> Any:
+    def counting(folder: Path, path: str, member: str, settings: DataSettings, **size: Any) -> Any:
         paths.append(path)
-        return read_with_digest(folder, path, member, settings)
+        return read_with_digest(folder, path, member, settings, **size)
 
     monkeypatch.setattr(ingest, "read_with_digest", counting)
     return paths
@@ -177,10 +178,10 @@ class StoppedError(BaseException):
 def test_an_interrupted_preparation_goes_on_where_it_stopped(
     images: Path, monkeypatch: pytest.MonkeyPatch, decoded: list[str]
 ) -> None:
-    def stop(image: np.ndarray, settings: PixelSettings) -> Any:
+    def stop(image: np.ndarray, settings: PixelSettings, **more: Any) -> Any:
         if image.shape[0] == 64:
             raise StoppedError
-        return prepare_image(image, settings)
+        return prepare_image(image, settings, **more)
 
     monkeypatch.setattr(ingest, "_CHUNK_IMAGES", 1)
     with monkeypatch.context() as patch:
@@ -339,3 +340,101 @@ def test_images_inside_one_file_have_digests_of_their_own(images: Path) -> None:
     whole = verified(images).kept.filter(pl.col("path") == "stack.tif")
     assert whole["file_digest"].n_unique() == 2
     assert whole["pixel_digest"].n_unique() == 1
+
+
+# Stains
+
+
+@pytest.fixture
+def sections(tmp_path: Path) -> Path:
+    """Two images of two stains, one of glass and one that is grey."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    colours = np.array([[0.65, 0.70, 0.29], [0.30, 0.90, 0.30]])
+    for name, strength in (("dark.png", 1.0), ("pale.png", 0.5)):
+        units = generator.gamma(2.0, 0.3, (40 * 30, 2)) * strength + 0.3
+        Image.fromarray((240 * np.exp(-units @ colours)).astype(np.uint8).reshape(40, 30, 3)).save(folder / name)
+    Image.fromarray(np.full((40, 30, 3), 244, np.uint8)).save(folder / "glass.png")
+    Image.fromarray(noise(40, 30)).save(folder / "grey.png")
+    return folder
+
+
+def test_a_stain_changes_pixels_but_no_digest_and_what_it_cannot_change_is_told(sections: Path) -> None:
+    data, pixels, stores = DataSettings(images=sections), PixelSettings(size="native"), sections.parent / "stores"
+    plain, _ = prepare(scan(data), data, pixels, stores=stores)
+    dark = read_image(sections, "dark.png", "", data)
+    stain = fit_stain([dark], "macenko")
+    manifest, store = prepare(scan(data), data, pixels, stores=stores, stain=stain)
+    assert manifest.table.equals(plain.table)
+    for name in ("dark.png", "pale.png", "glass.png"):
+        expected = normalise(read_image(sections, name, "", data), stain).image
+        assert np.array_equal(store.image(int(store.index([name])[0])), expected)
+    [finding] = manifest.findings
+    assert (finding.kind, finding.count) == ("stain-unchanged", 2)
+    assert finding.message == ("2 images not normalised by macenko, colours left alone: no colours (1), no tissue (1)")
+    assert finding.examples == ("glass.png: no tissue", "grey.png: no colours")
+    again, _ = prepare(scan(data), data, pixels, stores=stores, stain=stain)
+    assert again.findings == manifest.findings
+
+
+def test_images_that_all_took_the_stain_make_no_finding(sections: Path) -> None:
+    for name in ("glass.png", "grey.png"):
+        (sections / name).unlink()
+    data = DataSettings(images=sections)
+    stain = fit_stain([read_image(sections, "dark.png", "", data)], "reinhard")
+    manifest, _ = prepare(scan(data), data, PixelSettings(), stores=sections.parent / "stores", stain=stain)
+    assert manifest.findings == ()
+
+
+def test_pools_are_named_by_the_reference_and_not_by_how_it_was_asked_for(sections: Path) -> None:
+    data = DataSettings(images=sections)
+    dark, pale = (fit_stain([read_image(sections, f"{name}.png", "", data)], "macenko") for name in ("dark", "pale"))
+    asked = PixelSettings(stain=StainSettings(method="macenko", fit_images=7))
+    assert pool_name(data, asked) == pool_name(data, PixelSettings())
+    assert len({pool_name(data, asked, stain) for stain in (None, dark, pale)}) == 3
+
+
+# JPEG at a fraction of its size
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A JPEG of 576 x 400 pixels, smooth as photographs are."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    rows, columns = np.mgrid[:400, :576]
+    waves = [
+        np.sin(rows / period + phase) * np.cos(columns / (period + 9)) for phase, period in enumerate((17, 23, 31))
+    ]
+    Image.fromarray((127.5 + 100 * np.stack(waves, axis=2)).astype(np.uint8)).save(folder / "photo.jpg", quality=95)
+    return folder
+
+
+def test_a_scaled_jpeg_is_within_two_levels_and_has_the_size_of_the_whole(photo: Path) -> None:
+    (scaled, fast), (whole, slow) = (prepared(photo, size_px=16, jpeg=jpeg) for jpeg in ("scaled", "whole"))
+    assert fast.image(0).shape == slow.image(0).shape == (11, 16, 3)
+    assert np.abs(fast.image(0).astype(int) - slow.image(0)).max() <= 2
+    reduced = decode(photo / "photo.jpg", max_pixels=10**6, transparency="white", longest_side_px=16)
+    assert reduced.shape == (50, 72, 3)
+    assert scaled.kept["pixel_digest"].to_list() == [pixel_digest(reduced)] != whole.kept["pixel_digest"].to_list()
+    assert scaled.kept["file_digest"].equals(whole.kept["file_digest"])
+
+
+@pytest.mark.parametrize("needs_all", [{"stain": {"method": "macenko"}}, {"steps": {"before": ("threshold(0.5)",)}}])
+def test_every_pixel_is_decoded_where_the_stain_or_steps_need_it(photo: Path, needs_all: dict[str, Any]) -> None:
+    data = DataSettings(images=photo)
+    whole, scaled = (PixelSettings.model_validate({"jpeg": jpeg, **needs_all}) for jpeg in ("whole", "scaled"))
+    assert pool_name(data, whole) == pool_name(data, scaled)
+    assert pool_name(data, PixelSettings()) != pool_name(data, PixelSettings(jpeg="scaled"))
+    manifest, _ = prepared(photo, size_px=16, jpeg="scaled", **scaled.model_dump(include=set(needs_all)))
+    every_pixel = decode(photo / "photo.jpg", max_pixels=10**6, transparency="white")
+    assert manifest.kept["pixel_digest"].to_list() == [pixel_digest(every_pixel)]
+
+
+def test_a_file_that_changed_its_size_since_the_scan_is_not_prepared_in_the_old_one(photo: Path) -> None:
+    data, stores = DataSettings(images=photo), photo.parent / "stores"
+    manifest = scan(data)
+    Image.new("RGB", (640, 400)).save(photo / "photo.jpg")
+    with pytest.raises(DataError, match=r"can be used: changed since the scan$"):
+        prepare(manifest, data, PixelSettings(size_px=16, jpeg="scaled"), stores=stores)

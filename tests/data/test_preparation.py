@@ -187,4 +187,6 @@ def test_colour_images_get_the_stain_of_the_reference_and_grey_ones_do_not() -> 
     prepared = prepare_image(tissue, settings, stain=reference).codes
     assert np.array_equal(prepared, normalise(tissue, reference).image)
     assert "stain reinhard" in dict(stages(tissue, settings, stain=reference))
-    assert "stain reinhard" not in dict(stages(tissue[:, :, 0], settings, stain=reference))
+    grey = prepare_image(tissue[:, :, 0], settings, stain=reference)
+    assert np.array_equal(grey.codes[:, :, 0], tissue[:, :, 0])
+    assert grey.stain_unchanged == "no colours"

@@ -148,6 +148,33 @@ def test_sizes_are_described_in_one_phrase(sizes: list[tuple[int, int]], words: 
     assert describe_sizes(fingerprint(sizes)) == words
 
 
+PHOTOS = fingerprint([(4000, 3000)] * 20, formats={"JPEG": 11, "PNG": 9})
+
+
+def test_large_photographs_are_decoded_at_a_fraction_of_their_size() -> None:
+    made = plan(PHOTOS)
+    reason = (
+        "11 images of 20 are JPEG files, and the median of the long sides, 4000 px, is 18 times the target: faster, "
+        "and within 2 levels of 255"
+    )
+    assert made["pixels.jpeg"] == ("scaled", reason)
+
+
+@pytest.mark.parametrize(
+    ("found", "asked"),
+    [
+        (dataclasses.replace(PHOTOS, formats={"JPEG": 10, "PNG": 10}), {}),
+        (fingerprint([(1700, 1500)] * 20, formats={"JPEG": 20}), {}),
+        (PHOTOS, {"pixels.size_px": 512}),
+        (PHOTOS, {"pixels.size": "native"}),
+        (PHOTOS, {"pixels.stain.method": "macenko"}),
+        (PHOTOS, {"pixels.steps.before": ["otsu"]}),
+    ],
+)
+def test_other_images_and_wishes_need_every_pixel(found: Fingerprint, asked: dict[str, Any]) -> None:
+    assert "pixels.jpeg" not in plan(found, asked=asked)
+
+
 # Learning
 
 

@@ -121,8 +121,8 @@ def read_file(folder: Location, file: tuple[str, int, str], *, settings: DataSet
     try:
         if name.lower().endswith(QUICK_SUFFIXES):
             quick = _read_quickly(folder, name, num_bytes)
-            if quick is not None:
-                return quick
+            if quick is not None and (quick.kind.format != "TIFF" or settings.tiff.pages in ("all", 0)):
+                return quick  # a quick TIFF has one page; where another is asked for, the careful reader says so
         return patiently(lambda: read_headers(folder / name, settings))
     except DataError as error:
         return error

@@ -14,21 +14,23 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import polars as pl
 
 from radpath import files
 from radpath.data.cluster import spread
-from radpath.data.findings import exclude_and_note, reason_of, unreadable
+from radpath.data.findings import counted, exclude_and_note, reason_of, shortened, unreadable
+from radpath.data.formats.jpeg import Reduction
 from radpath.data.inputs import DataSettings, shaping_values
 from radpath.data.intensity import require_rule
 from radpath.data.location import Location, RemotePath
-from radpath.data.manifest import Manifest
+from radpath.data.manifest import Finding, Manifest
 from radpath.data.pixel_store import CONTENT, IDENTITY, PixelStore, open_store, read_pool, write_shard
-from radpath.data.pixels import pixel_digest
+from radpath.data.pixels import Pixels, pixel_digest
 from radpath.data.preparation import PixelSettings, level_statistics, prepare_image, prepared_size
 from radpath.data.reading import patiently, read_with_digest
+from radpath.data.stain.normalisation import StainReference
 from radpath.errors import DataError
 from radpath.progress import track
 
@@ -55,18 +57,28 @@ class Chunk:
     pixels: PixelSettings | None
     """None where only digests are wanted."""
     pool: Path
+    stain: StainReference | None = None
+    """What colours are brought to; None to leave them alone."""
 
 
 def prepare(
-    manifest: Manifest, data: DataSettings, settings: PixelSettings, *, stores: Path
+    manifest: Manifest,
+    data: DataSettings,
+    settings: PixelSettings,
+    *,
+    stores: Path,
+    stain: StainReference | None = None,
 ) -> tuple[Manifest, PixelStore]:
     """Return the manifest with its digests, and the prepared pixels of what it keeps.
+
+    The digests do not depend on the stain; a finding says which images could not be brought to it.
 
     Args:
         manifest: what is kept is prepared.
         data: how files are read.
         settings: what becomes of their pixels.
         stores: the folder of all pools.
+        stain: the typical stain of the training images, where colours are to be brought to it.
 
     Raises:
         DataError: no image can be used.
@@ -74,14 +86,16 @@ def prepare(
         StorageError: the disk is full.
     """
     require_rule(settings.intensity, has_floats=bool((manifest.kept["bit_depth"] == 32).any()))
-    pool = stores / pool_name(data, settings)
-    whole = _ingest(manifest, data, settings, pool)
+    pool = stores / pool_name(data, settings, stain)
+    whole = _ingest(manifest, data, settings, pool, stain)
     if whole.kept.is_empty():
         reasons = ", ".join(whole.excluded["reason"].unique().sort())
         raise DataError(f"none of the {len(whole.table)} images in {data.images} can be used: {reasons}")
     known = read_pool(pool, with_pixels=True)
     wanted = _identified(whole).select("record_id", *IDENTITY)
     table = wanted.join(known, on=list(IDENTITY), how="left", maintain_order="left")
+    if stain is not None:
+        whole = whole.note(_left_unchanged(table, stain))
     return whole, open_store(pool, table, channels=1 if settings.channels == "grey" else 3)
 
 
@@ -94,19 +108,43 @@ def verify(manifest: Manifest, data: DataSettings, *, stores: Path) -> Manifest:
     return _ingest(manifest, data, None, stores / pool_name(data, None))
 
 
-def pool_name(data: DataSettings, settings: PixelSettings | None) -> str:
+def pool_name(data: DataSettings, settings: PixelSettings | None, stain: StainReference | None = None) -> str:
     """Return the name of the pool for images that are read and prepared in this way."""
-    shaping = {} if settings is None else settings.model_dump(mode="json", exclude=_SETTINGS_OF_LEVELS)
+    shaping: dict[str, Any] = {}
+    if settings is not None:
+        # The reference itself counts, not how it was asked for: without one, colours are as they were.
+        shaping = settings.model_dump(mode="json", exclude={*_SETTINGS_OF_LEVELS, "stain"})
+        shaping["jpeg"] = "scaled" if settings.allows_scaled_jpeg else "whole"
+        shaping["stain"] = None if stain is None else stain.typical.model_dump(mode="json")
     return files.digest_json([shaping_values(data), shaping, _VERSION])
 
 
-def _ingest(manifest: Manifest, data: DataSettings, settings: PixelSettings | None, pool: Path) -> Manifest:
+def _left_unchanged(table: pl.DataFrame, stain: StainReference) -> Finding:
+    rows = table.with_columns(pl.col("stain_unchanged").cast(pl.String)).drop_nulls("stain_unchanged")
+    reasons = rows["stain_unchanged"].value_counts().sort("stain_unchanged").iter_rows()
+    why = ", ".join(f"{reason} ({number:,})" for reason, number in reasons)
+    return Finding(
+        kind="stain-unchanged",
+        severity="note",
+        count=len(rows),
+        message=f"{counted(len(rows), 'image')} not normalised by {stain.typical.method}, colours left alone: {why}",
+        examples=shortened(rows.select(pl.format("{}: {}", "record_id", "stain_unchanged")).to_series()),
+    )
+
+
+def _ingest(
+    manifest: Manifest,
+    data: DataSettings,
+    settings: PixelSettings | None,
+    pool: Path,
+    stain: StainReference | None = None,
+) -> Manifest:
     """Decode what the pool does not know, and fill digests from it."""
     identified = _identified(manifest)
     missing = identified.join(read_pool(pool, with_pixels=settings is not None), on=list(IDENTITY), how="anti")
     missing = missing.sort("record_id")
     chunks = [
-        Chunk(images=manifest.images, rows=rows, data=data, pixels=settings, pool=pool)
+        Chunk(images=manifest.images, rows=rows, data=data, pixels=settings, pool=pool, stain=stain)
         for rows in _cut(missing, settings)
     ]
     problems: dict[str, dict[str, str]] = collections.defaultdict(dict)
@@ -208,13 +246,18 @@ def _write(chunk: Chunk, done: list[dict[str, Any]]) -> None:
 
 def _decode(chunk: Chunk, row: Mapping[str, Any]) -> dict[str, Any] | Problem:
     """Return what is kept of one image, or why it cannot be used."""
+    pixels = chunk.pixels
+    longest_side_px = pixels.longest_side_px if pixels is not None and pixels.allows_scaled_jpeg else None
     try:
-        image, digest = read_with_digest(chunk.images, row["path"], row["member"], chunk.data)
+        image, digest = read_with_digest(
+            chunk.images, row["path"], row["member"], chunk.data, longest_side_px=longest_side_px
+        )
         found = {name: row[name] for name in IDENTITY}
         found |= {"file_digest": digest, "pixel_digest": pixel_digest(image)}
-        if chunk.pixels is None:
+        if pixels is None:
             return found
-        ready = prepare_image(image, chunk.pixels)
+        whole_px = None if longest_side_px is None else _whole_size(image, row)
+        ready = prepare_image(image, pixels, stain=chunk.stain, whole_px=whole_px)
     except DataError as error:
         return row["record_id"], error
     except OSError as error:
@@ -228,9 +271,25 @@ def _decode(chunk: Chunk, row: Mapping[str, Any]) -> dict[str, Any] | Problem:
         "code_bits": ready.codes.dtype.itemsize * 8,
         "slope": ready.slope,
         "intercept": ready.intercept,
-        **level_statistics(ready, chunk.pixels.percentiles),
+        **level_statistics(ready, pixels.percentiles),
+        **({} if chunk.stain is None else {"stain_unchanged": ready.stain_unchanged}),
         "codes": ready.codes,
     }
+
+
+def _whole_size(image: Pixels, row: Mapping[str, Any]) -> tuple[int, int]:
+    """Return height and width of the image in its file, which may have been decoded at a fraction of them.
+
+    Raises:
+        DataError: the file is not the one that was scanned.
+    """
+    height_px, width_px = int(row["height_px"]), int(row["width_px"])
+    if not any(image.shape[:2] == (height_px / part, width_px / part) for part in get_args(Reduction)):
+        raise DataError(
+            f"changed since the scan: {width_px} x {height_px} px then, {image.shape[1]} x {image.shape[0]} px "
+            "or a multiple now; scan again"
+        )
+    return height_px, width_px
 
 
 def _with_digests(manifest: Manifest, identified: pl.DataFrame, known: pl.DataFrame) -> Manifest:

@@ -1,7 +1,8 @@
 """A decoded image becomes what the store keeps: its channels, its size, its depth.
 
-In: decoded pixels of any depth. Out: codes of 8 or 16 bits with the line that turns them into levels. Where they are
-kept is in ``pixel_store``, how levels become the network's numbers in ``intensity``, padding in ``batches``.
+In: decoded pixels of any depth, and where it is wanted the typical stain of the training images. Out: codes of
+8 or 16 bits with the line that turns them into levels. Where they are kept is in ``pixel_store``, how levels become the
+network's numbers in ``intensity``, padding in ``batches``.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ from radpath.data.intensity import Intensity, LevelStatistics, Rule, Scope, meas
 from radpath.data.morphology import StepSettings, apply_step, parse_step
 from radpath.data.pixel_store import Codes
 from radpath.data.pixels import Pixels, to_uint8
-from radpath.data.stain.normalisation import StainReference, normalise
+from radpath.data.stain.normalisation import StainReference, StainSettings, normalise
 from radpath.settings import Settings
 
 Planes = (
@@ -53,7 +54,22 @@ class PixelSettings(Settings):
     """The two percentiles of intensity = "percentile", in 0 to 100."""
     range: tuple[float, float] | None = None
     """The levels that become 0 and 1 with intensity = "range", for example [-1000, 400] for CT in Hounsfield units."""
+    jpeg: Literal["whole", "scaled"] = "whole"
+    """scaled: JPEG files at least 8 times larger than the target are decoded at 1/2, 1/4 or 1/8 of their size, which is
+    faster and differs by at most 2 of 255 levels on photographs; identical pixels are then recognised among JPEG files
+    only. Done where neither stain normalisation nor steps.before need every pixel. whole: every pixel is decoded."""
+    stain: StainSettings = Field(default_factory=StainSettings)
     steps: StepSettings = Field(default_factory=StepSettings)
+
+    @property
+    def longest_side_px(self) -> int:
+        """The side that larger images are scaled down to."""
+        return self.size_px if self.size == "fixed" else self.max_side_px
+
+    @property
+    def allows_scaled_jpeg(self) -> bool:
+        """Whether JPEG files may be decoded at a fraction of their size."""
+        return self.jpeg == "scaled" and self.stain.method == "none" and not self.steps.before
 
     @model_validator(mode="after")
     def _pairs_ascend(self) -> "PixelSettings":
@@ -79,9 +95,17 @@ class PreparedImage:
     darkest: float
     """The lowest level that the decoded type can hold; NaN for floating-point numbers."""
     brightest: float
+    stain_unchanged: str | None = None
+    """Why its colours are as they were although a stain was asked for; None where they are not, or none was."""
 
 
-def prepare_image(image: Pixels, settings: PixelSettings, *, stain: StainReference | None = None) -> PreparedImage:
+def prepare_image(
+    image: Pixels,
+    settings: PixelSettings,
+    *,
+    stain: StainReference | None = None,
+    whole_px: tuple[int, int] | None = None,
+) -> PreparedImage:
     """Bring one decoded image to its stain, its channels and its size.
 
     Levels of 8 and 16 bits are kept as they are; floating-point levels are stored in 65,536 steps from the image's
@@ -91,34 +115,65 @@ def prepare_image(image: Pixels, settings: PixelSettings, *, stain: StainReferen
         image: as ``read_image`` returns it.
         settings: what is done to it.
         stain: the training images' typical stain, to which colour images are brought; None to leave colours alone.
+        whole_px: height and width of the image in its file, where it was decoded at a fraction of them: its prepared
+            size follows from these, so that rounding is the same either way.
     """
-    *_, (_, last) = stages(image, settings, stain=stain)
+    unchanged = None
+    if stain is not None:
+        image, unchanged = bring_to_stain(image, stain)
+    *_, (_, last) = stages(image, settings, whole_px=whole_px)
     ready = with_channels(last, settings.channels)
     if ready.dtype != np.float32:
         brightest = float(np.iinfo(ready.dtype).max)
-        return PreparedImage(codes=ready, slope=1.0, intercept=0.0, darkest=0.0, brightest=brightest)
+        return PreparedImage(
+            codes=ready, slope=1.0, intercept=0.0, darkest=0.0, brightest=brightest, stain_unchanged=unchanged
+        )
     lowest, highest = float(ready.min()), float(ready.max())
     slope = (highest - lowest) / _CODES_OF_FLOATS or 1.0  # an image of one level is code 0 everywhere
     codes = np.rint((ready.astype(np.float64) - lowest) / slope).astype(np.uint16)
-    return PreparedImage(codes=codes, slope=slope, intercept=lowest, darkest=float("nan"), brightest=float("nan"))
+    unknown = float("nan")
+    return PreparedImage(
+        codes=codes, slope=slope, intercept=lowest, darkest=unknown, brightest=unknown, stain_unchanged=unchanged
+    )
+
+
+def colours_of(image: Pixels) -> UInt8[np.ndarray, "_height _width 3"] | None:
+    """Return the colours in which stains are measured; None for grey and floating-point images, which have none."""
+    if image.ndim == 2 or image.dtype == np.float32:
+        return None
+    return to_uint8(image, intensity="full")
+
+
+def bring_to_stain(image: Pixels, stain: StainReference) -> tuple[Pixels, str | None]:
+    """Return an image in the stain of the reference, or as it was with the reason."""
+    colours = colours_of(image)
+    if colours is None:
+        return image, "no colours"
+    brought = normalise(colours, stain)
+    return (image if brought.unchanged else brought.image), brought.unchanged
 
 
 def stages(
-    image: Pixels, settings: PixelSettings, *, stain: StainReference | None = None
+    image: Pixels,
+    settings: PixelSettings,
+    *,
+    stain: StainReference | None = None,
+    whole_px: tuple[int, int] | None = None,
 ) -> Iterator[tuple[str, Pixels]]:
     """Yield the image as it is decoded, and after each stage of ``prepare_image``, with the stage's name.
 
     Grey is (height, width) and colour (height, width, 3); the type is that of the stage.
     """
     yield "as decoded", image
-    if stain is not None and image.ndim == 3 and image.dtype != np.float32:
-        image = normalise(to_uint8(image, intensity="full"), stain).image
+    if stain is not None:
+        image, _ = bring_to_stain(image, stain)
         yield f"stain {stain.typical.method}", image
     for text in settings.steps.before:
         image = apply_step(image, parse_step(text))
         yield text, image
     planes = with_channels(image, settings.channels)
-    height_px, width_px = prepared_size(planes.shape[0], planes.shape[1], settings)
+    whole_height_px, whole_width_px = whole_px or planes.shape[:2]
+    height_px, width_px = prepared_size(whole_height_px, whole_width_px, settings)
     image = _flat(resize(planes, height_px=height_px, width_px=width_px))
     yield "resized", image
     for text in settings.steps.after:
@@ -160,7 +215,7 @@ def prepared_size(height_px: int, width_px: int, settings: PixelSettings) -> tup
     longest = max(height_px, width_px)
     if settings.size == "native" and longest <= settings.max_side_px:
         return height_px, width_px
-    target = settings.size_px if settings.size == "fixed" else settings.max_side_px
+    target = settings.longest_side_px
     return max(1, round(height_px * target / longest)), max(1, round(width_px * target / longest))
 
 

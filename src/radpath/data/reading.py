@@ -44,21 +44,32 @@ def read_image(folder: Location, path: str, member: str, settings: DataSettings)
     return patiently(lambda: _read_once(folder / path, member, settings))
 
 
-def read_with_digest(folder: Location, path: str, member: str, settings: DataSettings) -> tuple[Pixels, str]:
+def read_with_digest(
+    folder: Location, path: str, member: str, settings: DataSettings, *, longest_side_px: int | None = None
+) -> tuple[Pixels, str]:
     """Return a record's pixels as ``read_image`` does, and the digest of its file, which is fetched once for both.
 
     One of several images in a file has a digest of its own.
+
+    Args:
+        folder: as for ``read_image``, like what follows.
+        path: as there.
+        member: as there.
+        settings: as there.
+        longest_side_px: as for ``pixels.decode``: a JPEG that is much larger may come at a fraction of its size.
     """
-    return patiently(lambda: _read_with_digest_once(folder / path, member, settings))
+    return patiently(lambda: _read_with_digest_once(folder / path, member, settings, longest_side_px))
 
 
-def _read_with_digest_once(location: Location, member: str, settings: DataSettings) -> tuple[Pixels, str]:
+def _read_with_digest_once(
+    location: Location, member: str, settings: DataSettings, longest_side_px: int | None
+) -> tuple[Pixels, str]:
     if isinstance(location, Path):
-        image, status = _read_once(location, member, settings), location.stat()
+        image, status = _read_once(location, member, settings, longest_side_px), location.stat()
         digest = _digest_of_version(location, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     else:
         with local_file(location) as file:
-            image, digest = _read_once(file, member, settings), files.content_digest_of_file(file)
+            image, digest = _read_once(file, member, settings, longest_side_px), files.content_digest_of_file(file)
     return image, files.content_digest(f"{digest} {member}".encode()) if member else digest
 
 
@@ -68,7 +79,7 @@ def _digest_of_version(path: Path, _num_bytes: int, _modified_ns: int, _changed_
     return files.content_digest_of_file(path)
 
 
-def _read_once(location: Location, member: str, settings: DataSettings) -> Pixels:
+def _read_once(location: Location, member: str, settings: DataSettings, longest_side_px: int | None = None) -> Pixels:
     if isinstance(location, Path) and is_patch(member):
         return read_patch(location, member)
     if isinstance(location, Path) and location.suffix.lower() in SLIDE_SUFFIXES:
@@ -79,7 +90,13 @@ def _read_once(location: Location, member: str, settings: DataSettings) -> Pixel
         with file.open("rb") as stream:
             if is_dicom(stream, file.name):
                 return read_pixels(stream, member, settings.dicom, max_pixels=settings.max_pixels)
-        return decode(file, member, max_pixels=settings.max_pixels, transparency=settings.transparency)
+        return decode(
+            file,
+            member,
+            max_pixels=settings.max_pixels,
+            transparency=settings.transparency,
+            longest_side_px=longest_side_px,
+        )
 
 
 def patiently(read: Callable[[], Result]) -> Result:

@@ -13,7 +13,6 @@ from radpath import files
 from radpath.data.intensity import Intensity, fit_intensity
 from radpath.data.manifest import Manifest
 from radpath.data.pixel_store import PixelStore
-from radpath.data.split import split_by_case
 from radpath.progress import track
 from radpath.recipes.experiment import Experiment
 
@@ -23,17 +22,19 @@ _FOLDER_OF_SIDE: Final = {"train": "training", "validation": "validation", "test
 def export_png(experiment: Experiment, manifest: Manifest, store: PixelStore, folder: Path) -> None:
     """Write every prepared image as PNG of 8 bits, below SIDE/CLASS/; where nothing is labelled, side by side.
 
-    Sides are those that ``fit`` would make. Levels are spread as ``pixels.intensity`` says; what lies beyond 0 and 1
-    is cut off, since 8 bits cannot hold it. Of images with the same name in one folder, the later ones get a number.
+    Levels are spread as ``pixels.intensity`` says; what lies beyond 0 and 1 is cut off, since 8 bits cannot hold it. Of
+    images with the same name in one folder, the later ones get a number.
+
+    Args:
+        experiment: how levels become numbers.
+        manifest: with sides, where anything is labelled.
+        store: the prepared images.
+        folder: where they go.
 
     Raises:
-        DataError: some images are labelled and others are not, or a class has too few cases.
-        LeakError: as ``fit``.
         StorageError: the disk is full.
     """
     placed = manifest.kept
-    if placed["label"].is_not_null().any():
-        placed = split_by_case(manifest, experiment.split).manifest.kept
     places = dict(zip(placed["record_id"], store.index(placed["record_id"].to_list()).tolist(), strict=True))
     training = placed.filter(pl.col("split") == "train")["record_id"].to_list()
     fitted_on = store.statistics.of(np.array([places[record] for record in training or places], dtype=np.int64))
@@ -50,7 +51,7 @@ def _free_name(record_id: str, label: str | None, side: str | None, taken: set[s
     """Return SIDE/CLASS/NAME.png; what a file system forbids in a name becomes an underscore."""
     above = [_FOLDER_OF_SIDE[side]] if side else []
     above += [_as_name(label)] if label else []
-    stem = _as_name(PurePosixPath(record_id.replace("#", "/")).with_suffix("").name or record_id)
+    stem = _as_name(PurePosixPath(record_id.replace("#", "/")).stem or record_id)
     name = "/".join([*above, f"{stem}.png"])
     number = 1
     while name.casefold() in taken:

@@ -11,7 +11,7 @@ from radpath.recipes.beginning import check_sizes, default_folder, new_run
 from radpath.recipes.experiment import Experiment, compose_experiment
 from radpath.recipes.gathering import audited_split, data_values, gather, look_closer, run_name
 from radpath.recipes.planning import derive_plan, follow_wishes
-from radpath.recipes.running import prepare_pixels
+from radpath.recipes.running import normalise_stain, prepare_pixels
 from radpath.recipes.telling import say, say_findings, say_plan, say_rows
 from radpath.recipes.train import finish, start
 from radpath.reporting.content import Choice
@@ -55,6 +55,7 @@ def fit(
         manifest, store = prepare_pixels(experiment, manifest, folder)
         looked = look_closer(manifest, experiment.data, experiment.audit, store=store)
         split = audited_split(looked, experiment.split, experiment.audit)
+        split, store = normalise_stain(experiment, split, store, folder)
         say_findings(split.manifest.findings)
         say("")
         start(experiment, split, store, choices, folder=folder)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from radpath.data.findings import counted
 from radpath.data.fingerprint import Fingerprint
+from radpath.data.pixels import REDUCE_ABOVE
 from radpath.models.backbones import Backbone
 from radpath.records import SIDES
 from radpath.reporting.content import Choice
@@ -23,6 +24,7 @@ _MANY_VIEWED: Final = ("rotation_deg", "scale", "shift", "brightness", "contrast
 _ENLARGED_PX: Final = 96
 _LARGEST_PX: Final = 224
 _LARGEST_NATIVE_PX: Final = 512
+_SMALLEST_REDUCTION: Final = 2  # a JPEG can be decoded at a half, a quarter or an eighth of its size
 _GROUPS: Final = ("split", "pixels", "augmentation", "model", "training")
 _GREY_REASON: Final = "the levels of grey images depend on exposure and window, and a few odd pixels should not decide"
 _ASKED: Final = "you set it"
@@ -114,7 +116,26 @@ def _pixel_rules(fingerprint: Fingerprint, *, asked: Mapping[str, Any], backbone
     elif {"16", "32"} & set(fingerprint.bit_depths):
         deep = counted(sum(fingerprint.bit_depths.get(bits, 0) for bits in ("16", "32")), "image")
         rules.append(("pixels.intensity", "minmax", f"of files with more than 8 bits ({deep}) few use the whole range"))
-    return [*rules, *_size_rules(fingerprint, asked=asked, backbone=backbone)]
+    rules += _size_rules(fingerprint, asked=asked, backbone=backbone)
+    return [*rules, *_jpeg_rules(fingerprint, {**Plan.of(rules).values["pixels"], **_group_of(asked, "pixels")})]
+
+
+def _jpeg_rules(fingerprint: Fingerprint, pixels: Mapping[str, Any]) -> list[Rule]:
+    """Decode JPEG files at a fraction of their size where that is possible for at least half of all images."""
+    target_px = int(pixels["size_px" if pixels["size"] == "fixed" else "max_side_px"])
+    median_px, num_jpeg = fingerprint.long_side_px.median, fingerprint.formats.get("JPEG", 0)
+    needs_all = pixels.get("stain.method", "none") != "none" or pixels.get("steps.before")
+    if (
+        needs_all
+        or median_px < _SMALLEST_REDUCTION * REDUCE_ABOVE * target_px
+        or 2 * num_jpeg <= fingerprint.num_images
+    ):
+        return []
+    reason = (
+        f"{counted(num_jpeg, 'image')} of {fingerprint.num_images:,} are JPEG files, and the median of the long sides, "
+        f"{median_px:.0f} px, is {median_px / target_px:.0f} times the target: faster, and within 2 levels of 255"
+    )
+    return [("pixels.jpeg", "scaled", reason)]
 
 
 def _size_rules(fingerprint: Fingerprint, *, asked: Mapping[str, Any], backbone: Backbone) -> list[Rule]:

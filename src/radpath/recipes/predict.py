@@ -15,7 +15,7 @@ from radpath.data.manifest import Finding, Manifest
 from radpath.evaluation.thresholds import Threshold, decide
 from radpath.recipes.experiment import Experiment, read_experiment
 from radpath.recipes.gathering import gather_unlabelled, run_name
-from radpath.recipes.running import build_model, image_source, prepare_pixels, read_classes, read_intensity
+from radpath.recipes.running import build_model, image_source, prepare_pixels, read_classes, read_intensity, read_stain
 from radpath.recipes.staleness import require_same_settings
 from radpath.recipes.telling import say, say_findings, say_path, say_rows
 from radpath.records import probability_columns
@@ -49,7 +49,8 @@ def predict_new(run: Path, images: Location, *, out: Path | None) -> Path:
     data = experiment.data.model_copy(update={"images": images.absolute(), "labels": None})
     looking = experiment.model_copy(update={"data": data})
     # Prepared here, before several processes look for it.
-    manifest, _ = prepare_pixels(looking, gather_unlabelled(data, beside=folder.root), folder)
+    found = gather_unlabelled(data, beside=folder.root)
+    manifest, _ = prepare_pixels(looking, found, folder, stain=read_stain(experiment, folder))
     manifest = _compared(manifest, folder)
     work = partial(_probabilities, looking, manifest, classes, folder)
     probabilities = on_devices(experiment.device, work)
@@ -120,7 +121,7 @@ def _frozen_threshold(folder: RunFolder) -> Threshold | None:
 def _probabilities(
     experiment: Experiment, manifest: Manifest, classes: tuple[str, ...], folder: RunFolder, fabric: Fabric
 ) -> np.ndarray:
-    _, store = prepare_pixels(experiment, manifest, folder)
+    _, store = prepare_pixels(experiment, manifest, folder, stain=read_stain(experiment, folder))
     model = build_model(experiment, classes)
     load_best(model, Checkpoints(folder.checkpoints).best)
     model.to(fabric.device)

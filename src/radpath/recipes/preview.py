@@ -30,6 +30,8 @@ from radpath.data.reading import read_image
 from radpath.data.record_filter import keep_where_known
 from radpath.data.scan import scan
 from radpath.data.slides.cutting import cut_slides
+from radpath.data.stain.fitting import fit_stain_of
+from radpath.data.stain.normalisation import StainReference
 from radpath.errors import DataError
 from radpath.models.backbones import build_backbone
 from radpath.models.classifier import ModelSettings
@@ -38,7 +40,7 @@ from radpath.recipes.experiment import Experiment, compose_experiment, read_expe
 from radpath.recipes.fit import compose_wanted
 from radpath.recipes.gathering import data_values, run_name
 from radpath.recipes.planning import derive_plan
-from radpath.recipes.running import image_source, read_intensity
+from radpath.recipes.running import image_source, read_intensity, read_stain
 from radpath.recipes.telling import say_path
 from radpath.reporting.contact_sheet import Picture, contact_sheet, png_bytes
 from radpath.run_folder import RunFolder
@@ -57,6 +59,9 @@ _CERTAIN: Final = ChanceSettings(**dict.fromkeys(RANGES, 1.0))
 Row = tuple[str, list[Picture], list[str]]
 """A step in words, the images after it, and what was drawn for each."""
 
+Fitted = tuple[Intensity, StainReference | None]
+"""What a run fitted on its training images."""
+
 
 def preview(target: Location, *, assignments: list[str], out: Path | None) -> Path:
     """Write ``preview.png`` into a folder; return the file.
@@ -71,7 +76,10 @@ def preview(target: Location, *, assignments: list[str], out: Path | None) -> Pa
     """
     experiment, manifest, fitted = _what_to_show(target, assignments)
     with tempfile.TemporaryDirectory() as stores:
-        some, store = prepare(_chosen(manifest), experiment.data, experiment.pixels, stores=Path(stores))
+        chosen = _chosen(manifest)
+        # Without a run, the images that are shown stand for its training images, here and for the intensity.
+        stain = fitted[1] if fitted else fit_stain_of(chosen, experiment.data, experiment.pixels.stain)
+        some, store = prepare(chosen, experiment.data, experiment.pixels, stores=Path(stores), stain=stain)
         rows = _rows(experiment, some, store, fitted)
     titles = some.kept["record_id"].to_list()
     sheet = contact_sheet(
@@ -94,7 +102,7 @@ def _name(target: Location) -> str:
     return target.absolute().parent.name if target.stem == "experiment" else target.stem
 
 
-def _what_to_show(target: Location, assignments: list[str]) -> tuple[Experiment, Manifest, Intensity | None]:
+def _what_to_show(target: Location, assignments: list[str]) -> tuple[Experiment, Manifest, Fitted | None]:
     """Return the experiment that a target stands for, its images, and what a run fitted on its training images."""
     if isinstance(target, Path) and target.suffix == ".toml":
         experiment = read_experiment(target, assignments)
@@ -104,7 +112,8 @@ def _what_to_show(target: Location, assignments: list[str]) -> tuple[Experiment,
         experiment = read_experiment(folder.experiment, assignments)
         manifest = Manifest.read(folder.manifest, images=experiment.data.images)
         training = manifest.replace(manifest.table.filter(pl.col("split") == "train"))
-        return experiment, training, None if assignments else read_intensity(folder)
+        fitted = None if assignments else (read_intensity(folder), read_stain(experiment, folder))
+        return experiment, training, fitted
     return *_planned(target, assignments), None
 
 
@@ -148,12 +157,12 @@ def _chosen(manifest: Manifest) -> Manifest:
     return manifest.replace(kept[places.tolist()].sort("record_id"))
 
 
-def _rows(experiment: Experiment, some: Manifest, store: PixelStore, fitted: Intensity | None) -> list[Row]:
+def _rows(experiment: Experiment, some: Manifest, store: PixelStore, fitted: Fitted | None) -> list[Row]:
     backbone = build_backbone(_without_weights(experiment.model))
     check_sizes(experiment, backbone)
     pixels, kept = experiment.pixels, some.kept
-    # Without a run, the images that are shown stand for its training images.
-    intensity = fitted or fit_intensity(pixels.intensity, pixels.intensity_scope, pixels.range, store.statistics)
+    own = fit_intensity(pixels.intensity, pixels.intensity_scope, pixels.range, store.statistics)
+    intensity = fitted[0] if fitted else own
     source = image_source(
         experiment,
         store,

@@ -17,12 +17,20 @@ from radpath.data.location import Location
 from radpath.data.manifest import Manifest
 from radpath.data.preparation import as_displayed, prepare_image
 from radpath.data.reading import read_image
+from radpath.data.stain.normalisation import StainReference
 from radpath.errors import DataError
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.predictions import Predictions, read_predictions
 from radpath.evaluation.thresholds import decide
 from radpath.recipes.experiment import Experiment
-from radpath.recipes.running import read_audit, read_choices, read_document, read_findings, read_intensity
+from radpath.recipes.running import (
+    read_audit,
+    read_choices,
+    read_document,
+    read_findings,
+    read_intensity,
+    read_stain,
+)
 from radpath.records import SIDES, Side
 from radpath.reporting.card import write_model_card
 from radpath.reporting.content import (
@@ -79,7 +87,7 @@ def gather_content(experiment: Experiment, folder: RunFolder) -> ReportContent:
     command, started, environment = read_document(
         folder.environment, lambda found: (found["command"], found["started"], found)
     )
-    pictures = _Pictures(manifest, experiment, read_intensity(folder))
+    pictures = _Pictures(manifest, experiment, read_intensity(folder), read_stain(experiment, folder))
     return ReportContent(
         title=folder.root.resolve().name,
         question=experiment.question or _question(evaluation.classes),
@@ -106,8 +114,10 @@ def _question(classes: Sequence[str]) -> str:
 class _Pictures:
     """Thumbnails of images as the network gets them; a grey square where an image is not there any more."""
 
-    def __init__(self, manifest: Manifest, experiment: Experiment, intensity: Intensity) -> None:
-        self._manifest, self._experiment, self._intensity = manifest, experiment, intensity
+    def __init__(
+        self, manifest: Manifest, experiment: Experiment, intensity: Intensity, stain: StainReference | None
+    ) -> None:
+        self._manifest, self._experiment, self._intensity, self._stain = manifest, experiment, intensity, stain
         rows = manifest.table.select("record_id", "path", "member").iter_rows()
         self._places = {record_id: (path, member) for record_id, path, member in rows}
 
@@ -119,7 +129,8 @@ class _Pictures:
         except (DataError, OSError):
             return thumbnail(np.full((32, 32), 128, dtype=np.uint8))
         pixels = self._experiment.pixels
-        return thumbnail(as_displayed(prepare_image(image, pixels), self._intensity, pixels.percentiles).squeeze())
+        ready = prepare_image(image, pixels, stain=self._stain)
+        return thumbnail(as_displayed(ready, self._intensity, pixels.percentiles).squeeze())
 
 
 def _data(data: DataSettings, manifest: Manifest, folder: RunFolder) -> DataSummary:

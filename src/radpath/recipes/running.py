@@ -1,9 +1,10 @@
 """The parts of a run that several recipes share, each one step from one file of the run folder to the next."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,8 @@ from radpath.data.leaks import Audit
 from radpath.data.manifest import Finding, Manifest
 from radpath.data.pixel_store import PixelStore
 from radpath.data.split import Split, write_splits
+from radpath.data.stain.fitting import fit_stain_of
+from radpath.data.stain.normalisation import StainReference
 from radpath.errors import DataError
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import evaluate
@@ -36,6 +39,8 @@ from radpath.training.loop import Sides, train
 from radpath.training.prediction import predict
 
 Nouns = TypeVar("Nouns")
+
+_STAIN: Final = "stain"
 
 
 def record_data(folder: RunFolder, split: Split, choices: Sequence[Choice]) -> None:
@@ -106,13 +111,56 @@ def build_model(experiment: Experiment, classes: Sequence[str]) -> Classifier:
     return model
 
 
-def prepare_pixels(experiment: Experiment, manifest: Manifest, folder: RunFolder) -> tuple[Manifest, PixelStore]:
+def prepare_pixels(
+    experiment: Experiment, manifest: Manifest, folder: RunFolder, *, stain: StainReference | None = None
+) -> tuple[Manifest, PixelStore]:
     """Decode and prepare what is not prepared yet; return the manifest with what could not be decoded excluded.
+
+    Args:
+        experiment: how files are read, and what becomes of their pixels.
+        manifest: the images.
+        folder: the run, beside which pixels are kept.
+        stain: what colours are brought to, as ``read_stain`` returns it; None before that is known.
 
     Raises:
         DataError: no image can be used.
     """
-    return prepare(manifest, experiment.data, experiment.pixels, stores=pools_beside(folder.root))
+    return prepare(manifest, experiment.data, experiment.pixels, stores=pools_beside(folder.root), stain=stain)
+
+
+def normalise_stain(
+    experiment: Experiment, split: Split, store: PixelStore, folder: RunFolder
+) -> tuple[Split, PixelStore]:
+    """Fit the typical stain on training images, write it down, and prepare all images again with it.
+
+    Where no normalisation is wanted, split and store are returned as they are.
+
+    Raises:
+        DataError: no training image shows tissue with two stains.
+    """
+    training = split.manifest.replace(split.manifest.table.filter(pl.col("split") == "train"))
+    reference = fit_stain_of(training, experiment.data, experiment.pixels.stain)
+    if reference is None:
+        return split, store
+    files.write_json(folder.stain, reference.model_dump(mode="json"))
+    folder.stamp(_STAIN, {folder.stain.name: files.digest_file(folder.stain)})
+    manifest, store = prepare_pixels(experiment, split.manifest, folder, stain=reference)
+    return dataclasses.replace(split, manifest=manifest), store
+
+
+def read_stain(experiment: Experiment, folder: RunFolder) -> StainReference | None:
+    """Read what a run fitted on its training images; None where it normalises no stain.
+
+    Raises:
+        DataError: the file is missing or damaged.
+        StaleError: it is not what the run wrote.
+    """
+    if experiment.pixels.stain.method == "none":
+        return None
+    reference = read_document(folder.stain, lambda values: StainReference.model_validate_json(json.dumps(values)))
+    now = {folder.stain.name: files.digest_file(folder.stain)}
+    folder.require_fresh(_STAIN, now, remedy="restore it, or run the experiment again")
+    return reference
 
 
 def record_intensity(experiment: Experiment, split: Split, store: PixelStore, folder: RunFolder) -> None:

@@ -1,7 +1,8 @@
 """``steps``: what each stage of preparation does to a few images, on a contact sheet.
 
 In: a folder of images, and the settings of ``[pixels]``. Out: ``steps.png``, one column an image, one row a stage: as
-decoded, after each threshold and each operation of morphology, resized. Nothing is trained; what random changes and
+decoded, with the stain that the images shown typically have, after each threshold and each operation of morphology,
+resized. Nothing is trained; what random changes and
 padding do is shown by ``preview``.
 """
 
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import polars as pl
 
 from radpath import files
 from radpath.data.inputs import DataSettings
@@ -21,7 +23,8 @@ from radpath.data.preparation import PixelSettings, as_displayed, prepare_image,
 from radpath.data.reading import read_image
 from radpath.data.scan import scan
 from radpath.data.slides.cutting import cut_slides
-from radpath.data.stain.normalisation import spread_evenly
+from radpath.data.stain.fitting import fit_stain_of
+from radpath.data.stain.normalisation import StainReference, spread_evenly
 from radpath.errors import DataError, SettingsError
 from radpath.recipes.gathering import data_values, run_name
 from radpath.recipes.telling import say, say_path
@@ -70,16 +73,26 @@ def _shown(manifest: Manifest, data: DataSettings, pixels: PixelSettings) -> dic
     Raises:
         DataError: none can be decoded.
     """
-    shown: dict[str, list[tuple[str, np.ndarray]]] = {}
-    for row in spread_evenly(manifest.kept.to_dicts(), NUM_IMAGES):
-        image = _decoded(row, manifest, data)
-        if image is not None:
-            seen = as_displayed(prepare_image(image, pixels), _own_intensity(pixels), pixels.percentiles)
-            flat = seen[:, :, 0] if seen.shape[2] == 1 else seen
-            shown[row["record_id"]] = [*stages(image, pixels), (f"intensity {pixels.intensity}", flat)]
-    if not shown:
+    decoded = {
+        row["record_id"]: image
+        for row in spread_evenly(manifest.kept.to_dicts(), NUM_IMAGES)
+        if (image := _decoded(row, manifest, data)) is not None
+    }
+    if not decoded:
         raise DataError(f"{manifest.images} has no image that can be shown; `radpath scan` says why")
-    return shown
+    # Without sides there are no training images: those that are shown stand for them.
+    chosen = manifest.replace(manifest.table.filter(pl.col("record_id").is_in(list(decoded))))
+    stain = fit_stain_of(chosen, data, pixels.stain)
+    return {name: _stages_and_levels(image, pixels, stain) for name, image in decoded.items()}
+
+
+def _stages_and_levels(
+    image: np.ndarray, pixels: PixelSettings, stain: StainReference | None
+) -> list[tuple[str, np.ndarray]]:
+    ready = prepare_image(image, pixels, stain=stain)
+    seen = as_displayed(ready, _own_intensity(pixels), pixels.percentiles)
+    flat = seen[:, :, 0] if seen.shape[2] == 1 else seen
+    return [*stages(image, pixels, stain=stain), (f"intensity {pixels.intensity}", flat)]
 
 
 def _own_intensity(pixels: PixelSettings) -> Intensity:

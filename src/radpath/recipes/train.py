@@ -20,9 +20,11 @@ from radpath.recipes.running import (
     device_name,
     evaluate_run,
     learn,
+    normalise_stain,
     predict_all,
     prepare_pixels,
     read_intensity,
+    read_stain,
     record_data,
     record_intensity,
     sources_of,
@@ -59,7 +61,7 @@ def train_experiment(path: Path, *, assignments: list[str], out: Path | None, re
         return finish(experiment, split, folder, command=command)
     with new_run(default_folder(out, run_name(experiment.data.images))) as folder:
         require_feasible(experiment)
-        split, store = _prepared_split(experiment, folder)
+        split, store = normalise_stain(experiment, *_prepared_split(experiment, folder), folder)
         say_findings(split.manifest.findings)
         start(experiment, split, store, [], folder=folder)
     return finish(experiment, split, folder, command=command)
@@ -105,7 +107,7 @@ def finish(experiment: Experiment, split: Split, folder: RunFolder, *, command: 
 
 def learn_and_predict(experiment: Experiment, split: Split, folder: RunFolder, command: str, fabric: Fabric) -> None:
     """Train, and predict every side with the best epoch; with several devices, each of their processes does this."""
-    _, store = prepare_pixels(experiment, split.manifest, folder)
+    _, store = prepare_pixels(experiment, split.manifest, folder, stain=read_stain(experiment, folder))
     model = build_model(experiment, split.classes)
     sources = sources_of(experiment, split, store, model, intensity=read_intensity(folder))
     if fabric.is_global_zero:
