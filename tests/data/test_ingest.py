@@ -233,7 +233,7 @@ def test_a_chunk_prepared_elsewhere_is_the_same_to_the_byte(images: Path) -> Non
     data, pixels = DataSettings(images=images), PixelSettings(size_px=20)
     rows = next(ingest._cut(ingest._identified(scan(data)), pixels))
     pool = images.parent / "elsewhere"
-    assert prepare_chunk(Chunk(images=images, rows=rows, data=data, pixels=pixels, pool=pool)) == []
+    assert prepare_chunk(Chunk(images=images, rows=rows, data=data, pixels=pixels, pool=pool)) == [None] * 3
     assert {path.name: path.read_bytes() for path in pool.iterdir()} == here
 
 

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -143,10 +143,11 @@ def _ingest(
     identified = _identified(manifest)
     missing = identified.join(read_pool(pool, with_pixels=settings is not None), on=list(IDENTITY), how="anti")
     missing = missing.sort("record_id")
-    chunks = [
+    # One after another: the rows of a million images would fill the memory that their pixels do not.
+    chunks = (
         Chunk(images=manifest.images, rows=rows, data=data, pixels=settings, pool=pool, stain=stain)
         for rows in _cut(missing, settings)
-    ]
+    )
     problems: dict[str, dict[str, str]] = collections.defaultdict(dict)
     with files.explained_storage_errors(pool):
         files.remove_abandoned(pool)
@@ -204,7 +205,7 @@ def _cut(missing: pl.DataFrame, settings: PixelSettings | None) -> Iterator[list
         yield rows
 
 
-def _work_through(chunks: Sequence[Chunk]) -> Iterator[Problem | None]:
+def _work_through(chunks: Iterable[Chunk]) -> Iterator[Problem | None]:
     """Yield one outcome an image: None, or its problem. A shard is written while the next is decoded."""
     threads = min(_MAX_THREADS, max(_MIN_THREADS, os.cpu_count() or _MIN_THREADS))
     with ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(1) as writer:
@@ -224,16 +225,14 @@ def _work_through(chunks: Sequence[Chunk]) -> Iterator[Problem | None]:
             writing.result()
 
 
-def prepare_chunk(chunk: Chunk) -> list[Problem]:
-    """Decode and write one chunk, as a worker on another machine does; return what could not be used."""
-    return [outcome for outcome in _work_through([chunk]) if outcome is not None]
+def prepare_chunk(chunk: Chunk) -> list[Problem | None]:
+    """Decode and write one chunk, as a worker on another machine does; return one outcome an image."""
+    return list(_work_through([chunk]))
 
 
-def _spread(chunks: Sequence[Chunk], address: str) -> Iterator[Problem | None]:
+def _spread(chunks: Iterable[Chunk], address: str) -> Iterator[Problem | None]:
     """Yield one outcome an image, as ``_work_through``, from the machines of a cluster."""
-    for chunk, problems in zip(chunks, spread(prepare_chunk, chunks, address=address), strict=True):
-        yield from problems
-        yield from itertools.repeat(None, len(chunk.rows) - len(problems))
+    return itertools.chain.from_iterable(spread(prepare_chunk, chunks, address=address))
 
 
 def _write(chunk: Chunk, done: list[dict[str, Any]]) -> None:

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 import numpy as np
-import torch
 from jaxtyping import Float32, UInt8, UInt16
 from pydantic import Field, model_validator
-from torch.nn import functional
 
 from radpath.data.intensity import Intensity, LevelStatistics, Rule, Scope, measure_levels
 from radpath.data.morphology import StepSettings, apply_step, parse_step
@@ -241,9 +239,12 @@ def resize(image: Planes, *, height_px: int, width_px: int) -> Planes:
     if image.shape[:2] == (height_px, width_px):
         return image
     is_deep = image.dtype != np.uint8
+    # Late: looking at headers needs no PyTorch, and its import takes longer than a small scan.
+    import torch
+
     # Height, width, channels in memory is PyTorch's "channels last": no copy, and its fast path.
     planes = np.ascontiguousarray(image, dtype=np.float32 if is_deep else np.uint8)
     batch = torch.from_numpy(planes).permute(2, 0, 1)[None]
-    scaled = functional.interpolate(batch, size=(height_px, width_px), mode="bicubic", antialias=True)
+    scaled = torch.nn.functional.interpolate(batch, size=(height_px, width_px), mode="bicubic", antialias=True)
     result: np.ndarray = np.ascontiguousarray(scaled[0].permute(1, 2, 0).numpy())
     return np.rint(result).clip(0, 65535).astype(np.uint16) if image.dtype == np.uint16 else result

@@ -30,6 +30,7 @@ _FREQUENCIES: Final = 12
 _FLAT_FROM: Final = 8  # amplitudes of natural images fall as 1 / frequency (Field 1987); beyond this they stay weighed
 _CELLS_AT_ONCE: Final = 1 << 24  # 64 MB of float32
 _GROUP: Final = 64  # the largest of each group are looked at first, three times as fast as looking at all
+_FEWEST_TO_KNOW_COMMON: Final = 50  # images: of fewer, what is the same in most may be copies
 _PAIRS_A_STEP: Final = 512
 
 
@@ -76,11 +77,13 @@ def _agreements(thumbnails: UInt8[np.ndarray, "images 32 32"], pairs: Int[np.nda
     # Late, here and below: a look at data that compares nothing need not wait for PyTorch.
     import torch
 
-    from radpath.data.audit.registration import detail_agreement
+    from radpath.data.audit.registration import detail_agreement, own_detail
+
+    weight = own_detail(thumbnails) if len(thumbnails) >= _FEWEST_TO_KNOW_COMMON else None
 
     def portion(start: int) -> list[float]:
         first, second = pairs[start : start + _PAIRS_A_STEP].T
-        agreement: list[float] = detail_agreement(thumbnails[first], thumbnails[second]).tolist()
+        agreement: list[float] = detail_agreement(thumbnails[first], thumbnails[second], weight=weight).tolist()
         return agreement
 
     starts = range(0, len(pairs), _PAIRS_A_STEP)

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -31,6 +31,7 @@ _LOCAL_FLOOR: Final = 0.3  # of the whole picture's: below it there is noise, wh
 _SCALES: Final = (0.69, 1.45)  # a copy was cropped to two thirds at most; stronger maps fit anything to anything
 _SMALLEST_OVERLAP: Final = 0.5
 _LEAST_OUTLINE: Final = 0.8  # correlation of the blurred pictures, which every copy exceeds once it lies right
+_SMALLEST_WEIGHT: Final = 0.01  # where all images are alike, something must still count
 _PAIRS_AT_ONCE: Final = 512
 _TINY: Final = 1e-6
 
@@ -38,7 +39,10 @@ Pictures = Float[Tensor, "pairs side side"]
 
 
 def detail_agreement(
-    first: UInt8[np.ndarray, "pairs 32 32"], second: UInt8[np.ndarray, "pairs 32 32"]
+    first: UInt8[np.ndarray, "pairs 32 32"],
+    second: UInt8[np.ndarray, "pairs 32 32"],
+    *,
+    weight: Float[np.ndarray, "32 32"] | None = None,
 ) -> Float[np.ndarray, " pairs"]:
     """Return the correlation of detail in [-1, 1] of each pair.
 
@@ -46,22 +50,46 @@ def detail_agreement(
 
     A picture without detail (a constant image) agrees with nothing: 0.
 
+    Args:
+        first: the pictures that lie still.
+        second: the pictures that are laid over them.
+        weight: how much each place counts, as ``own_detail`` gives it; None where all count alike.
+
     >>> picture = np.random.default_rng(0).integers(0, 255, (1, 32, 32)).astype(np.uint8)
     >>> float(detail_agreement(picture, picture[:, ::-1]).round(2)[0])
     1.0
     """
     agreement = np.full(len(first), -1, dtype=np.float32)
+    places = torch.ones(1, 32, 32) if weight is None else torch.from_numpy(weight)[None].float()
     with torch.inference_mode():
         for start in range(0, len(first), _PAIRS_AT_ONCE):
             some = slice(start, start + _PAIRS_AT_ONCE)
-            agreement[some] = _agreement_of_some(_standardised(first[some]), _standardised(second[some])).numpy()
+            fixed, moving = _standardised(first[some]), _standardised(second[some])
+            agreement[some] = _agreement_of_some(fixed, moving, places).numpy()
     return agreement
 
 
-def _agreement_of_some(fixed: Pictures, moving: Pictures) -> Float[Tensor, " pairs"]:
+def own_detail(pictures: UInt8[np.ndarray, "images 32 32"]) -> Float[np.ndarray, "32 32"]:
+    """Return, for each place, the share of detail that is an image's own and not the same in most of them, in (0, 1].
+
+    The rim of an eye's photograph or the fan of an ultrasound says nothing of whether two images are one.
+    """
+    total, squares = torch.zeros(32, 32), torch.zeros(32, 32)
+    with torch.inference_mode():
+        for start in range(0, len(pictures), _PAIRS_AT_ONCE):
+            detail = _detail(_standardised(pictures[start : start + _PAIRS_AT_ONCE]))
+            total += detail.sum(0)
+            squares += detail.square().sum(0)
+    common, every = (total / len(pictures)).square(), squares / len(pictures)
+    share: np.ndarray = ((every - common) / (every + _TINY)).clamp(_SMALLEST_WEIGHT, 1).numpy()
+    return share
+
+
+def _agreement_of_some(fixed: Pictures, moving: Pictures, weight: Float[Tensor, "1 32 32"]) -> Float[Tensor, " pairs"]:
     """Register coarsely; pairs whose outlines agree go on to fine registration and the comparison of detail."""
     agreement = torch.full((len(fixed),), -1.0)
-    moving = _best_oriented(fixed, moving)
+    orientation = _best_orientation(fixed, moving)
+    moving = torch.stack(_turned(moving))[orientation, torch.arange(len(fixed))]
     (coarse_px, coarse_steps), (fine_px, fine_steps) = _STEPS
     maps = torch.eye(2, 3).repeat(len(fixed), 1, 1)
     maps = _registered(fixed, moving, maps, side_px=coarse_px, num_steps=coarse_steps)
@@ -70,7 +98,8 @@ def _agreement_of_some(fixed: Pictures, moving: Pictures) -> Float[Tensor, " pai
     if len(likely):
         fixed, moving, maps = fixed[likely], moving[likely], maps[likely]
         maps = _registered(fixed, moving, maps, side_px=fine_px, num_steps=fine_steps)
-        agreement[likely] = _correlation(_detail(fixed), _detail(moving), maps)
+        weights = weight, torch.cat(_turned(weight))[orientation[likely]]
+        agreement[likely] = _correlation(_detail(fixed), _detail(moving), maps, weights)
     return agreement
 
 
@@ -80,11 +109,10 @@ def _standardised(pictures: UInt8[np.ndarray, "pairs 32 32"]) -> Pictures:
     return numbers / (numbers.square().mean((1, 2), keepdim=True).sqrt() + _TINY)
 
 
-def _best_oriented(fixed: Pictures, moving: Pictures) -> Pictures:
-    """Flip and turn each moving picture by quarters so that it correlates best with the fixed one."""
+def _best_orientation(fixed: Pictures, moving: Pictures) -> Int[Tensor, " pairs"]:
+    """Return which of the eight flips and quarter turns of each moving picture correlates best with the fixed one."""
     target, blurred = (_blurred(pictures, _ORIENTATION_BLUR_PX) for pictures in (fixed, moving))
-    likeness = torch.stack([(turned * target).sum((1, 2)) for turned in _turned(blurred)])
-    return torch.stack(_turned(moving))[likeness.argmax(0), torch.arange(len(fixed))]
+    return torch.stack([(turned * target).sum((1, 2)) for turned in _turned(blurred)]).argmax(0)
 
 
 def _turned(pictures: Pictures) -> list[Pictures]:
@@ -111,7 +139,7 @@ def _gauss_newton_step(
     sampled, inside = _sampled(channels, maps)
     seen, seen_spread = _centred(sampled[:, 0], inside)
     wanted, wanted_spread = _centred(target, inside)
-    error = (wanted / wanted_spread - seen / seen_spread).flatten(1)
+    error = ((wanted / wanted_spread - seen / seen_spread) * inside).flatten(1)
     along_x, along_y = (sampled[:, axis] / seen_spread * inside for axis in (1, 2))
     y, x = _coordinates(target.shape[1])
     jacobian = torch.stack([along_x * x, along_x * y, along_x, along_y * x, along_y * y, along_y], dim=1).flatten(2)
@@ -122,13 +150,20 @@ def _gauss_newton_step(
     return step.view(-1, 2, 3).clamp(-_LARGEST_STEP, _LARGEST_STEP)
 
 
-def _correlation(fixed: Pictures, moving: Pictures, maps: Float[Tensor, "pairs 2 3"]) -> Float[Tensor, " pairs"]:
+def _correlation(
+    fixed: Pictures,
+    moving: Pictures,
+    maps: Float[Tensor, "pairs 2 3"],
+    weights: tuple[Tensor, Tensor] | None = None,
+) -> Float[Tensor, " pairs"]:
     """Correlate where the pictures overlap; -1 where the map is no crop or turn of a copy."""
-    sampled, inside = _sampled(moving[:, None], maps)
-    seen, seen_spread = _centred(sampled[:, 0], inside)
-    wanted, wanted_spread = _centred(fixed, inside)
-    overlap = inside.sum((1, 2)).clamp(min=1)
-    correlation = (seen * wanted).sum((1, 2)) / (overlap * (seen_spread * wanted_spread)[:, 0, 0])
+    of_moving = torch.ones_like(moving) if weights is None else weights[1]
+    sampled, inside = _sampled(torch.stack([moving, of_moving], dim=1), maps)
+    counts = inside * sampled[:, 1] * (1 if weights is None else weights[0])
+    seen, seen_spread = _centred(sampled[:, 0], counts)
+    wanted, wanted_spread = _centred(fixed, counts)
+    total = counts.sum((1, 2)).clamp(min=_TINY)
+    correlation = (seen * wanted * counts).sum((1, 2)) / (total * (seen_spread * wanted_spread)[:, 0, 0])
     scales = torch.linalg.svdvals(maps[:, :, :2])
     allowed = (scales[:, 0] < _SCALES[1]) & (scales[:, 1] > _SCALES[0]) & (inside.mean((1, 2)) > _SMALLEST_OVERLAP)
     return torch.where(allowed, correlation.clamp(-1, 1), torch.tensor(-1.0))
@@ -142,11 +177,11 @@ def _detail(pictures: Pictures) -> Pictures:
     return band / (local + _LOCAL_FLOOR * overall + _TINY)
 
 
-def _centred(pictures: Pictures, inside: Pictures) -> tuple[Pictures, Float[Tensor, "pairs 1 1"]]:
-    """Subtract the mean over what is inside, and set the rest to 0; also return the standard deviation inside."""
-    weight = inside.sum((1, 2), keepdim=True).clamp(min=1)
-    centred = (pictures - (pictures * inside).sum((1, 2), keepdim=True) / weight) * inside
-    return centred, (centred.square().sum((1, 2), keepdim=True) / weight).sqrt() + _TINY
+def _centred(pictures: Pictures, counts: Pictures) -> tuple[Pictures, Float[Tensor, "pairs 1 1"]]:
+    """Subtract the mean of what counts; also return the standard deviation of what counts."""
+    total = counts.sum((1, 2), keepdim=True).clamp(min=_TINY)
+    centred = pictures - (pictures * counts).sum((1, 2), keepdim=True) / total
+    return centred, ((centred.square() * counts).sum((1, 2), keepdim=True) / total).sqrt() + _TINY
 
 
 def _sampled(
