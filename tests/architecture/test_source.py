@@ -31,6 +31,8 @@ TESTED_ELSEWHERE = {
     "progress.py": "needs a terminal; silent elsewhere",
     "records.py": "constants and one line, which its doctest shows",
     "reporting/content.py": "nouns, which tests/reporting/conftest.py builds",
+    "reporting/study_content.py": "nouns, which tests/reporting/test_study.py builds",
+    "reporting/study_figures.py": "figures of one page, tested with it in tests/reporting/test_study.py",
 }
 
 
