@@ -69,3 +69,11 @@ def test_other_threads_keep_their_number_of_workers(draw_texture: Draw) -> None:
     find_near_pairs(thumbnails(*map(draw_texture, range(4))))
     with ThreadPoolExecutor(1) as pool:
         assert [torch.get_num_threads(), pool.submit(torch.get_num_threads).result()] == [before, before]
+
+
+def test_what_all_images_share_makes_no_near_duplicates(draw_texture: Draw) -> None:
+    row, column = np.mgrid[:64, :64] - 31.5
+    is_inside = np.hypot(row, column) < 28  # the round field of an eye's photograph, with a little inside
+    images = [np.where(is_inside, 150 + draw_texture(seed) // 12, 0).astype(np.uint8) for seed in range(60)]
+    images.append(images[4][:, ::-1].copy())
+    assert find_near_pairs(thumbnails(*images)).places.tolist() == [[4, 60]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from radpath.data.audit.registration import detail_agreement
+from radpath.data.audit.registration import detail_agreement, own_detail
 from radpath.data.audit.signature import signature_of
 
 Draw = Callable[..., np.ndarray]
@@ -55,3 +55,11 @@ def test_agreement_does_not_depend_on_the_other_pairs(draw_texture: Draw) -> Non
     together = detail_agreement(first, second)
     alone = np.concatenate([detail_agreement(first[i : i + 1], second[i : i + 1]) for i in range(5)])
     np.testing.assert_allclose(together, alone, atol=1e-4)
+
+
+def test_detail_that_all_pictures_have_is_not_their_own(draw_texture: Draw) -> None:
+    images = np.stack([draw_texture(seed) for seed in range(60)])
+    images[:, 20:24] = np.where(np.arange(64) % 8 < 4, 255, 0)
+    share = own_detail(thumbnails(*images))
+    assert share[10:12].mean() < 0.3
+    assert share[20:].mean() > 0.8
