@@ -20,6 +20,6 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 # Types of other libraries have no page here, and their inventories would need a network.
 nitpick_ignore_regex = [
-    ("py:.*", r"(collections|pathlib|typing|numpy|polars|jaxtyping)\..*"),
+    ("py:.*", r"(collections|io|pathlib|typing|numpy|polars|jaxtyping)\..*"),
     ("py:.*", r"ndarray"),
 ]
