@@ -361,7 +361,8 @@ def test_a_disk_that_is_really_full(folder: Path, tmp_path: Path, program: Progr
 def test_ctrl_c_says_how_to_continue(
     folder: Path, tmp_path: Path, program: Program, fast: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ("fit", folder, *fast, "--set", "pixels.size_px=32", "--out", tmp_path / "stopped")
+    two = ("--set", "training.epochs=2", "--set", "pixels.size_px=32")
+    words = ("fit", folder, *fast, *two, "--out", tmp_path / "stopped")
     save, saved = Checkpoints.save_state, []
 
     def save_twice(*args: object, **kwargs: object) -> None:

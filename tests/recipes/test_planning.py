@@ -207,6 +207,7 @@ def test_random_weights_learn_everything_and_their_own_statistics() -> None:
         "model": {"norm_statistics": "batch"},
         "training": {"head_start": "random"},
     }
+    assert "training" not in follow_wishes({**asked, "training.epochs": 0}).values
 
 
 def test_z_scores_are_not_normalised_again() -> None:

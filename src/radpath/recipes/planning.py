@@ -90,7 +90,8 @@ def _wish_rules(asked: Mapping[str, Any]) -> list[Rule]:
         rules.append(("split.source", "cases", "you list the cases of a side"))
     if asked.get("model.weights") == "none":
         rules.append(("model.norm_statistics", "batch", "random weights bring no statistics that could be kept"))
-        rules.append(("training.head_start", "random", "features of random weights say little to fit a head on"))
+        if asked.get("training.epochs") != 0:  # without epochs, fitting the head is all that is learned
+            rules.append(("training.head_start", "random", "features of random weights say little to fit a head on"))
     if asked.get("pixels.intensity") == "zscore":
         rules.append(("model.normalisation", "none", "z-scores are centred and scaled already"))
     return rules
