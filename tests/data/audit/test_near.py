@@ -49,7 +49,8 @@ def test_a_limit_keeps_the_most_similar_candidates(draw_texture: Draw) -> None:
 def test_blocks_find_what_one_block_finds(draw_texture: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = thumbnails(*map(draw_texture, range(70)), draw_texture(9)[::-1])
     whole = find_near_pairs(pictures)
-    monkeypatch.setattr(near, "_CELLS_AT_ONCE", 71 * 8)
+    monkeypatch.setattr(near, "_ROWS_AT_ONCE", 16)
+    monkeypatch.setattr(near, "_COLUMNS_AT_ONCE", 64)
     np.testing.assert_array_equal(find_near_pairs(pictures).places, whole.places)
 
 
@@ -77,3 +78,14 @@ def test_what_all_images_share_makes_no_near_duplicates(draw_texture: Draw) -> N
     images = [np.where(is_inside, 150 + draw_texture(seed) // 12, 0).astype(np.uint8) for seed in range(60)]
     images.append(images[4][:, ::-1].copy())
     assert find_near_pairs(thumbnails(*images)).places.tolist() == [[4, 60]]
+
+
+def test_nearest_neighbours_are_those_of_all_products() -> None:
+    vectors = np.random.default_rng(0).normal(size=(700, 20)).astype(np.float32)
+    found = [np.concatenate(parts) for parts in zip(*near._neighbours(vectors, vectors), strict=True)]
+    products = vectors @ vectors.T
+    np.fill_diagonal(products, -np.inf)
+    expected = np.argsort(-products, axis=1)[:, :3]
+    np.testing.assert_array_equal(found[0], np.repeat(np.arange(700), 3))
+    np.testing.assert_array_equal(found[1].reshape(700, 3), expected)
+    np.testing.assert_allclose(found[2].reshape(700, 3), np.take_along_axis(products, expected, axis=1), rtol=1e-5)

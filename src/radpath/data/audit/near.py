@@ -1,14 +1,14 @@
 """Finds images that are nearly the same image: cropped, turned, brightened, compressed again, or the next frame.
 
 In: thumbnails. Out: pairs with their similarity. First each image's nearest neighbours are looked up by a short
-descriptor that flips and quarter turns do not change, with matrix products in blocks; then each such pair is laid one
+descriptor that flips and quarter turns do not change, with matrix products in tiles; then each such pair is laid one
 over the other and its detail compared (``registration``). Memory is flat; time grows with the square of the number of
 images in the first step, and with their number in the second.
 """
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -26,11 +26,12 @@ MOST_PAIRS: Final = 10_000
 _NEIGHBOURS: Final = 3
 _MIDDLE: Final = 0.9
 _CANDIDATE_LIKENESS: Final = 0.7  # of descriptors: 95 of 100 copies cropped to 90 % are above it
-_FREQUENCIES: Final = 12
-_FLAT_FROM: Final = 8  # amplitudes of natural images fall as 1 / frequency (Field 1987); beyond this they stay weighed
-_CELLS_AT_ONCE: Final = 1 << 24  # 64 MB of float32
+_FREQUENCIES: Final = 8  # 55 numbers find the copies that 120 find
+_ROWS_AT_ONCE: Final = 512
+_COLUMNS_AT_ONCE: Final = 8192  # a multiple of the rows; a tile of 16 MB stays near the processor
 _GROUP: Final = 64  # the largest of each group are looked at first, three times as fast as looking at all
 _FEWEST_TO_KNOW_COMMON: Final = 50  # images: of fewer, what is the same in most may be copies
+_PORTION: Final = 4096
 _PAIRS_A_STEP: Final = 512
 
 
@@ -110,7 +111,7 @@ def descriptors(thumbnails: UInt8[np.ndarray, "images 32 32"]) -> Float32[np.nda
     low = fft.dctn(pictures, axes=(1, 2), norm="ortho")[:, :_FREQUENCIES, :_FREQUENCIES]
     row, column = np.mgrid[:_FREQUENCIES, :_FREQUENCIES]
     frequency = np.hypot(row, column)
-    low *= np.minimum(frequency, _FLAT_FROM).astype(np.float32)
+    low *= frequency.astype(np.float32)  # amplitudes of natural images fall as 1 / frequency (Field 1987)
     unsigned = np.where((row % 2 == 0) & (column % 2 == 0), low, np.abs(low))
     transposed = unsigned.transpose(0, 2, 1)
     upper = (row <= column) & (frequency < _FREQUENCIES) & (frequency > 0)
@@ -126,10 +127,10 @@ def _candidates(thumbnails: UInt8[np.ndarray, "images 32 32"]) -> tuple[np.ndarr
 
     Neighbours of the image and of its middle are looked up, since a cropped copy is nearer to the latter.
     """
-    known = descriptors(thumbnails)
+    known = _in_portions(descriptors, thumbnails)
     pairs = [np.empty((0, 2), dtype=np.int64)]
     likenesses = [np.empty(0, dtype=np.float32)]
-    for wanted in (known, descriptors(_middles(thumbnails))):
+    for wanted in (known, _in_portions(lambda some: descriptors(_middles(some)), thumbnails)):
         for first, second, likeness in _neighbours(wanted, known):
             chosen = likeness > _CANDIDATE_LIKENESS
             both = np.stack([first[chosen], second[chosen]], axis=1)
@@ -139,6 +140,14 @@ def _candidates(thumbnails: UInt8[np.ndarray, "images 32 32"]) -> tuple[np.ndarr
     best = np.full(len(every), -1, dtype=np.float32)
     np.maximum.at(best, places.ravel(), np.concatenate(likenesses))
     return every, best
+
+
+def _in_portions(
+    describe: Callable[[np.ndarray], np.ndarray], thumbnails: UInt8[np.ndarray, "images 32 32"]
+) -> Float32[np.ndarray, "images numbers"]:
+    """Describe some thumbnails at a time, since their transforms take 16 times the memory of the result."""
+    starts = range(0, max(len(thumbnails), 1), _PORTION)
+    return np.concatenate([describe(thumbnails[start : start + _PORTION]) for start in starts])
 
 
 def _middles(thumbnails: UInt8[np.ndarray, "images 32 32"]) -> UInt8[np.ndarray, "images 32 32"]:
@@ -153,25 +162,29 @@ def _middles(thumbnails: UInt8[np.ndarray, "images 32 32"]) -> UInt8[np.ndarray,
 def _neighbours(
     wanted: Float32[np.ndarray, "images numbers"], known: Float32[np.ndarray, "images numbers"]
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield, block by block, places, places of their nearest others among the known, and the inner products."""
-    import torch
-    from torch.nn import functional
+    """Yield, some rows at a time, places, places of their nearest others among the known, and the inner products.
 
-    vectors, every = torch.from_numpy(wanted), torch.from_numpy(known).T
-    num_images = len(known)
-    num_wanted = min(_NEIGHBOURS, num_images - 1)
-    rows_at_once = max(1, _CELLS_AT_ONCE // max(num_images, 1))
-    starts = range(0, num_images if num_wanted > 0 else 0, rows_at_once)
-    padding = -num_images % _GROUP
+    A place past the last one stands for nothing, with a product of 0.
+    """
+    import torch
+
+    vectors = torch.from_numpy(wanted)
+    every = torch.from_numpy(np.pad(known, ((0, -len(known) % _GROUP), (0, 0))))
+    num_groups = len(every) // _GROUP
+    starts = range(0, len(vectors) if len(vectors) > 1 else 0, _ROWS_AT_ONCE)
     for start in track(starts, total=len(starts), what="looking for copies", unit="portions"):
-        block = vectors[start : start + rows_at_once] @ every
-        own = torch.arange(len(block))
-        block[own, own + start] = -2.0
-        groups = functional.pad(block, (0, padding), value=-2.0).view(len(block), -1, _GROUP)
-        # The largest few of all are in the groups with the largest maxima: exact, and most numbers are read once.
-        best_groups = groups.amax(dim=2).topk(min(num_wanted, groups.shape[1]), dim=1).indices
-        inside = groups.gather(1, best_groups[:, :, None].expand(-1, -1, _GROUP)).flatten(1)
-        largest = inside.topk(num_wanted, dim=1)
-        places = best_groups.gather(1, largest.indices // _GROUP) * _GROUP + largest.indices % _GROUP
-        first = np.repeat(np.arange(start, start + len(block)), num_wanted)
-        yield first, places.flatten().numpy(), largest.values.flatten().numpy()
+        rows = vectors[start : start + _ROWS_AT_ONCE]
+        maxima = torch.empty(len(rows), num_groups)
+        for column in range(0, len(every), _COLUMNS_AT_ONCE):
+            tile = rows @ every[column : column + _COLUMNS_AT_ONCE].T
+            if 0 <= start - column < tile.shape[1]:  # an image is no copy of itself
+                tile.diagonal(start - column).fill_(-2.0)
+            maxima[:, column // _GROUP : (column + tile.shape[1]) // _GROUP] = tile.view(len(rows), -1, _GROUP).amax(2)
+        # The largest few of all are in the groups with the largest maxima: exact, and no full row is ever held.
+        groups = maxima.topk(min(_NEIGHBOURS, num_groups), dim=1).indices
+        members = (groups[:, :, None] * _GROUP + torch.arange(_GROUP)).flatten(1)
+        products = (every[members] @ rows[:, :, None])[:, :, 0]
+        own = torch.arange(start, start + len(rows))[:, None]
+        largest = products.masked_fill_(members == own, -2.0).topk(_NEIGHBOURS, dim=1)
+        first = np.repeat(np.arange(start, start + len(rows)), _NEIGHBOURS)
+        yield first, members.gather(1, largest.indices).flatten().numpy(), largest.values.flatten().numpy()
