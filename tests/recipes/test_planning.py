@@ -130,6 +130,9 @@ def test_grey_and_deep_files_are_recognised() -> None:
     made = plan(fingerprint([(9, 9)] * 4, colour="grey", bit_depths={"16": 1, "8": 3}))
     assert made["pixels.channels"] == ("grey", "every image is grey")
     assert made["pixels.intensity"][0] == "percentile"
+    assert "pixels.intensity_scope" not in made
+    shallow = plan(fingerprint([(9, 9)] * 4, colour="grey", bit_depths={"8": 4}))
+    assert [shallow[name][0] for name in ("pixels.intensity", "pixels.intensity_scope")] == ["percentile", "training"]
     deep = plan(fingerprint([(9, 9)] * 4, colour="colour", bit_depths={"16": 1, "8": 3}))
     assert deep["pixels.intensity"] == ("minmax", "of files with more than 8 bits (1 image) few use the whole range")
     assert "pixels.intensity" not in plan(ALIKE)

@@ -26,7 +26,8 @@ _LARGEST_PX: Final = 224
 _LARGEST_NATIVE_PX: Final = 512
 _SMALLEST_REDUCTION: Final = 2  # a JPEG can be decoded at a half, a quarter or an eighth of its size
 _GROUPS: Final = ("split", "pixels", "augmentation", "model", "training")
-_GREY_REASON: Final = "the levels of grey images depend on exposure and window, and a few odd pixels should not decide"
+_GREY_REASON: Final = "few grey images use the whole range of levels, and a few odd pixels should not decide"
+_EIGHT_BIT_REASON: Final = "a window was applied to 8-bit images, so that differences in brightness may mean something"
 _ASKED: Final = "you set it"
 
 Rule = tuple[str, Any, str]
@@ -114,6 +115,8 @@ def _pixel_rules(fingerprint: Fingerprint, *, asked: Mapping[str, Any], backbone
     if fingerprint.colour == "grey":
         rules.append(("pixels.channels", "grey", "every image is grey"))
         rules.append(("pixels.intensity", "percentile", _GREY_REASON))
+        if set(fingerprint.bit_depths) == {"8"}:
+            rules.append(("pixels.intensity_scope", "training", _EIGHT_BIT_REASON))
     elif {"16", "32"} & set(fingerprint.bit_depths):
         deep = counted(sum(fingerprint.bit_depths.get(bits, 0) for bits in ("16", "32")), "image")
         rules.append(("pixels.intensity", "minmax", f"of files with more than 8 bits ({deep}) few use the whole range"))
