@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from radpath.data import location
 from radpath.data.location import RemotePath, local_file, parse_location, provider_errors
 from radpath.errors import DataError, MissingExtraError, SettingsError
 
@@ -115,3 +116,13 @@ def test_a_protocol_without_its_package_says_what_to_install() -> None:
     fsspec.register_implementation("ward", missing["class"], errtxt=missing["err"])
     with pytest.raises(MissingExtraError, match=r"^ward:// needs a package that is missing: Install wardfs to access"):
         RemotePath("ward://host/a").is_dir()
+
+
+def test_a_file_without_a_version_is_recognised_by_its_content(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = RemotePath("memory://ward/plain.bin")
+    monkeypatch.setattr(location, "version_of", lambda _: "")
+    identities = []
+    for content in (b"one", b"two", b"one"):
+        place.filesystem.pipe_file(place.key, content)
+        identities.append(place.identity())
+    assert identities[0] == identities[2] != identities[1]

@@ -30,7 +30,9 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def test_unchanged_settings_pass_also_on_another_device(folder: RunFolder) -> None:
     stamp_settings(folder, compose_experiment(BARE, []))
-    require_same_settings(folder, compose_experiment(BARE, ["device.device=cpu", "device.precision=bf16-mixed"]))
+    require_same_settings(
+        folder, compose_experiment(BARE, ["device.device=cpu", "device.precision=bf16-mixed", "data.ray=local"])
+    )
 
 
 def test_changed_settings_are_named_with_both_values(folder: RunFolder) -> None:

@@ -18,9 +18,9 @@ from radpath.recipes.experiment import Experiment, compose_experiment
 from radpath.recipes.export import export_png
 from radpath.recipes.fit import choices_as_made, compose_wanted
 from radpath.recipes.gathering import data_values, gather_what_there_is, look_closer, pools_beside, run_name
+from radpath.recipes.inspect import folder_to_write
 from radpath.recipes.planning import derive_plan
 from radpath.recipes.telling import say, say_findings, say_path, say_plan, say_rows
-from radpath.run_folder import RunFolder
 from radpath.settings import flatten, override
 from radpath.training.device import require_device
 
@@ -43,7 +43,7 @@ def prepare_images(
     """
     given = {"data": data_values(images, labels)}
     wanted = compose_wanted(given, assignments)
-    folder = _folder_to_write(out or Path("runs") / f"{run_name(images)}-prepared")
+    folder = folder_to_write(out, f"{run_name(images)}-prepared")
     if export is not None:
         _require_empty(export)
     manifest = gather_what_there_is(wanted.data, beside=folder)
@@ -82,12 +82,6 @@ def _to_learn_from(sided: Manifest) -> Manifest:
     if sided.kept["split"].is_null().all():
         return sided
     return sided.replace(sided.table.filter(pl.col("split") == "train"))
-
-
-def _folder_to_write(folder: Path) -> Path:
-    if RunFolder(folder).experiment.exists():
-        raise StorageError(f"{folder} holds a run, whose files would be replaced; choose another folder with --out")
-    return folder
 
 
 def _require_empty(folder: Path) -> None:

@@ -37,7 +37,7 @@ def require_same_settings(folder: RunFolder, now: Experiment) -> None:
 
 def _texts(experiment: Experiment) -> dict[str, str]:
     """Return each setting as text, by its dotted name."""
-    values = flatten(experiment.model_dump(mode="json", exclude={"device"}))
+    values = flatten(experiment.model_dump(mode="json", exclude={"device": True, "data": {"ray"}}))
     return {key: repr(value) for key, value in values.items()}
 
 

@@ -2,8 +2,8 @@
 
 In: a folder of images, and the settings of ``[pixels]``. Out: ``steps.png``, one column an image, one row a stage: as
 decoded, with the stain that the images shown typically have, after each threshold and each operation of morphology,
-resized. Nothing is trained; what random changes and
-padding do is shown by ``preview``.
+resized, and as the intensity rule makes numbers of it. Nothing is trained; ``preview`` shows what random changes and
+padding do.
 """
 
 from pathlib import Path
