@@ -58,7 +58,7 @@ def run_once(folder: Path, name: str, seed: int, out: Path) -> dict[str, Any]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Return a Markdown table, one line a run and a mean for each data set."""
     lines = [
-        "| data | seed | test AUC (95 % interval by case) | test accuracy | padded | minutes | CPU minutes | peak GiB |",
+        "| data | seed | test AUC (95 % interval by case) | accuracy | padded | minutes | CPU minutes | peak GiB |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
