@@ -15,6 +15,7 @@ from radpath.data.augmentation.draws import Changes
 from radpath.data.augmentation.geometry import (
     MOTIONS,
     Images,
+    Inside,
     Sizes,
     area_means,
     inside_of,
@@ -48,9 +49,31 @@ def augment(
         value_range: where values are cut off; its width is the full range of which brightness and noise are shares.
             None: nowhere, and the full range is 1.
     """
-    changed = _move(images, heights_px, widths_px, changes, mode="bilinear")
-    changed = _recolour(changed, heights_px, widths_px, changes, value_range)
-    changed = _disturb(changed, heights_px, widths_px, changes, value_range)
+    height_px, width_px = int(heights_px.max()), int(widths_px.max())
+    part = images[:, :, :height_px, :width_px]
+    inside = inside_of(part, heights_px, widths_px)
+    changed = _change(part, heights_px, widths_px, changes, inside=inside, value_range=value_range)
+    if part.shape == images.shape:
+        return changed
+    canvas = torch.zeros_like(images)  # beyond the largest image of the batch there is nothing to change
+    canvas[:, :, :height_px, :width_px] = changed
+    return canvas
+
+
+def _change(
+    images: Images,
+    heights_px: Sizes,
+    widths_px: Sizes,
+    changes: Changes,
+    *,
+    inside: Inside | None,
+    value_range: ValueRange | None,
+) -> Images:
+    changed = images
+    if changes.operations & MOTIONS:
+        changed = _move(changed, heights_px, widths_px, changes, inside=inside, mode="bilinear")
+    changed = _recolour(changed, heights_px, widths_px, changes, inside=inside, value_range=value_range)
+    changed = _disturb(changed, heights_px, widths_px, changes, inside=inside, value_range=value_range)
     if "occlusion" in changes.operations:
         boxes = occlusion_boxes(changes, heights_px, widths_px)
         changed = occlude(changed, boxes, area_means(changed, heights_px, widths_px))
@@ -67,40 +90,58 @@ def augment_masks(masks: Images, heights_px: Sizes, widths_px: Sizes, changes: C
         widths_px: as above.
         changes: what was drawn for the images.
     """
-    return _move(masks, heights_px, widths_px, changes, mode="nearest")
+    if not changes.operations & MOTIONS:
+        return masks
+    inside = inside_of(masks, heights_px, widths_px)
+    return _move(masks, heights_px, widths_px, changes, inside=inside, mode="nearest")
 
 
 def _move(
-    images: Images, heights_px: Sizes, widths_px: Sizes, changes: Changes, *, mode: Literal["bilinear", "nearest"]
+    images: Images,
+    heights_px: Sizes,
+    widths_px: Sizes,
+    changes: Changes,
+    *,
+    inside: Inside | None,
+    mode: Literal["bilinear", "nearest"],
 ) -> Images:
-    if not changes.operations & MOTIONS:
-        return images
     places = reading_places(changes, heights_px, widths_px)
-    moved = resample(images, heights_px, widths_px, places, mode=mode)
-    return _blank(moved, heights_px, widths_px)
+    return _blank(resample(images, heights_px, widths_px, places, mode=mode), inside)
 
 
 def _recolour(
-    images: Images, heights_px: Sizes, widths_px: Sizes, changes: Changes, value_range: ValueRange | None
+    images: Images,
+    heights_px: Sizes,
+    widths_px: Sizes,
+    changes: Changes,
+    *,
+    inside: Inside | None,
+    value_range: ValueRange | None,
 ) -> Images:
-    is_colour = images.shape[1] == 3
     recoloured = images
-    if "stain" in changes.operations and is_colour:
+    if "stain" in changes.operations and images.shape[1] == 3:
         is_chosen = (changes.stain_factors != 1).any(axis=1) | (changes.stain_offsets != 0).any(axis=1)
         recoloured = _where(
             is_chosen,
             recoloured,
             lambda some, chosen: jitter_stains(some, changes.stain_factors[chosen], changes.stain_offsets[chosen]),
         )
-        recoloured = _blank(recoloured, heights_px, widths_px)
+        if recoloured is not images:
+            recoloured = _blank(recoloured, inside)
     if changes.operations & COLOURS:
         means = area_means(recoloured, heights_px, widths_px)
         recoloured = shift_colours(recoloured, means, changes, span=_span(value_range))
-    return images if recoloured is images else _blank(_cut_off(recoloured, value_range), heights_px, widths_px)
+    return images if recoloured is images else _blank(_cut_off(recoloured, value_range), inside)
 
 
 def _disturb(
-    images: Images, heights_px: Sizes, widths_px: Sizes, changes: Changes, value_range: ValueRange | None
+    images: Images,
+    heights_px: Sizes,
+    widths_px: Sizes,
+    changes: Changes,
+    *,
+    inside: Inside | None,
+    value_range: ValueRange | None,
 ) -> Images:
     """Blur, then add noise, which no lens has seen."""
     if "blur" in changes.operations:
@@ -113,7 +154,7 @@ def _disturb(
     if "noise" in changes.operations:
         deviations = changes.noise * _span(value_range)
         noisy = add_noise(images, heights_px, widths_px, deviations, changes.noise_seeds)
-        images = _blank(_cut_off(noisy, value_range), heights_px, widths_px)
+        images = _blank(_cut_off(noisy, value_range), inside)
     return images
 
 
@@ -126,15 +167,15 @@ def _where(is_chosen: np.ndarray, images: Images, change: Callable[[Images, np.n
     return images.index_copy(0, places, change(images[places], chosen))
 
 
-def _cut_off(images: Images, value_range: ValueRange | None) -> Images:
-    return images if value_range is None else images.clamp(*value_range)
+def _cut_off(fresh: Images, value_range: ValueRange | None) -> Images:
+    """Cut values off in place: the images are this module's own by now."""
+    return fresh if value_range is None else fresh.clamp_(*value_range)
+
+
+def _blank(fresh: Images, inside: Inside | None) -> Images:
+    """Put zeros into the padding, in place: the images are this module's own by now."""
+    return fresh if inside is None else fresh.mul_(inside)
 
 
 def _span(value_range: ValueRange | None) -> float:
     return 1.0 if value_range is None else value_range[1] - value_range[0]
-
-
-def _blank(images: Images, heights_px: Sizes, widths_px: Sizes) -> Images:
-    """Return the images with zeros in their padding."""
-    inside = inside_of(images, heights_px, widths_px)
-    return images if inside is None else images * inside

@@ -17,6 +17,9 @@ from radpath.data.augmentation.geometry import Images
 COLOURS = frozenset({"brightness", "contrast", "saturation", "hue"})
 """The operations that this module makes, all at once."""
 
+_MIXING: Final = frozenset({"saturation", "hue"})
+"""The operations that need more than one channel at a time."""
+
 LUMA: Final = np.array([0.299, 0.587, 0.114])
 """How bright red, green and blue look: ITU-R BT.601."""
 
@@ -65,11 +68,16 @@ def shift_colours(images: Images, means: Float[Tensor, "batch channels"], change
         span: the width of the full range of values, of which the brightness is a share.
     """
     num_channels = images.shape[1]
+    kept, added = (
+        torch.as_tensor(values, dtype=images.dtype).to(images.device)
+        for values in (1 - changes.contrast, changes.brightness * span)
+    )
+    offsets = means.mean(dim=1) * kept + added
+    if not changes.operations & _MIXING:
+        factors = torch.as_tensor(changes.contrast, dtype=images.dtype).to(images.device)
+        return torch.addcmul(offsets[:, None, None, None], images, factors[:, None, None, None])
     matrices = torch.as_tensor(colour_matrices(changes, num_channels), dtype=images.dtype)
-    kept = torch.as_tensor(1 - changes.contrast, dtype=images.dtype).to(images.device)
-    added = torch.as_tensor(changes.brightness * span, dtype=images.dtype).to(images.device)
-    offsets = (means.mean(dim=1) * kept + added)[:, None, None].expand(-1, num_channels, 1)
-    return mix_channels(images, matrices.to(images.device), offsets)
+    return mix_channels(images, matrices.to(images.device), offsets[:, None, None].expand(-1, num_channels, 1))
 
 
 def mix_channels(

@@ -17,6 +17,7 @@ from radpath.data.augmentation.draws import Changes
 
 Images = Float[Tensor, "batch channels height width"]
 Sizes = Int[Tensor, " batch"]
+Inside = Float[Tensor, "batch 1 height width"]
 
 MOTIONS = frozenset({"rotation", "scale", "shift", "shear", "crop"})
 """The operations that this module makes, all at once."""
@@ -83,7 +84,7 @@ def _per_axis(values: Float[Tensor, "batch 2"], like: Tensor) -> Float[Tensor, "
     return values.to(like.dtype).to(like.device)[:, :, None, None]
 
 
-def inside_of(images: Images, heights_px: Sizes, widths_px: Sizes) -> Float[Tensor, "batch 1 height width"] | None:
+def inside_of(images: Images, heights_px: Sizes, widths_px: Sizes) -> Inside | None:
     """Return 1 where there is image and 0 where there is padding; None where there is none."""
     height, width = images.shape[-2:]
     if bool((heights_px == height).all()) and bool((widths_px == width).all()):
