@@ -226,6 +226,8 @@ def items(dataset: "Dataset", keyword: str) -> "Sequence[Dataset]":
     """
     from pydicom.sequence import Sequence as DicomSequence
 
+    if _tag_of(keyword) not in dataset:
+        return ()
     with explained(f"reading {keyword}"):
         found = _value(dataset, keyword)
     return found if isinstance(found, DicomSequence) else ()
@@ -240,9 +242,8 @@ def functional_group(dataset: "Dataset", index: int, keyword: str) -> "Dataset":
 
 
 def _value(dataset: "Dataset", keyword: str) -> Any:  # noqa: ANN401 - whatever DICOM can hold
-    """Return an element's value, None where it is absent; ten times faster than by keyword where it is."""
-    tag = _tag_of(keyword)
-    return dataset[tag].value if tag in dataset else None
+    """Return the value of an element that is there; by its tag, which is much faster than by keyword."""
+    return dataset[_tag_of(keyword)].value
 
 
 @cache
@@ -271,6 +272,8 @@ def numbers(dataset: "Dataset", keyword: str) -> list[float]:
     Raises:
         DataError: a value is no number.
     """
+    if _tag_of(keyword) not in dataset:
+        return []
     with explained(f"reading {keyword}"):
         found = _value(dataset, keyword)
         if found is None or found == "":
@@ -289,6 +292,8 @@ def text(dataset: "Dataset", keyword: str) -> str:
 
 def texts(dataset: "Dataset", keyword: str) -> list[str]:
     """Return an element's values as texts; none where there is none that can be read."""
+    if _tag_of(keyword) not in dataset:
+        return []
     with contextlib.suppress(DataError), explained(f"reading {keyword}"):
         found = _value(dataset, keyword)
         several = [found] if isinstance(found, str) else list(found or ())
