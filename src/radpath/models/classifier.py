@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from radpath.models.backbones import Backbone, BackboneSettings, build_backbone
 
+Link = Literal["softmax", "ordinal"]
+"""What logits mean: softmax: one score a class; ordinal: one for each step from a class to the next higher one."""
+
 _NORMALISATIONS: Final[dict[str, tuple[tuple[float, ...], tuple[float, ...]]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # of timm and torchvision, in 0..1
     "caffe": ((103.939 / 255, 116.779 / 255, 123.68 / 255), (1 / 255, 1 / 255, 1 / 255)),  # blue first
@@ -50,12 +53,15 @@ class ModelSettings(BackboneSettings):
 class Classifier(nn.Module):
     """A backbone with global pooling, dropout and a linear head."""
 
-    def __init__(self, backbone: Backbone, settings: ModelSettings, *, num_classes: int) -> None:
+    def __init__(
+        self, backbone: Backbone, settings: ModelSettings, *, num_classes: int, link: Link = "softmax"
+    ) -> None:
         """Put a new head, with zero bias, on a backbone."""
         super().__init__()
         self.backbone = backbone
+        self.num_classes, self.link = num_classes, link
         self.dropout = nn.Dropout(settings.dropout)
-        self.head = nn.Linear(backbone.num_features, num_classes)
+        self.head = nn.Linear(backbone.num_features, num_classes - (link == "ordinal"))
         nn.init.zeros_(self.head.bias)
         self.freeze = settings.freeze
         self._keeps_statistics = settings.norm_statistics == "frozen"
@@ -98,8 +104,8 @@ class Classifier(nn.Module):
         images: Float[Tensor, "batch channels height width"],
         heights_px: Int[Tensor, " batch"],
         widths_px: Int[Tensor, " batch"],
-    ) -> Float[Tensor, "batch classes"]:
-        """Return logits."""
+    ) -> Float[Tensor, "batch outputs"]:
+        """Return logits, which ``link`` explains."""
         logits: Tensor = self.head(self.dropout(self.features(images, heights_px, widths_px)))
         return logits
 
@@ -108,7 +114,7 @@ class Classifier(nn.Module):
         return checksum(self.backbone) if self.freeze == "all" else ""
 
 
-def build_classifier(settings: ModelSettings, *, num_classes: int, seed: int) -> Classifier:
+def build_classifier(settings: ModelSettings, *, num_classes: int, seed: int, link: Link = "softmax") -> Classifier:
     """Build the network; the head's first weights follow the seed.
 
     Raises:
@@ -117,7 +123,7 @@ def build_classifier(settings: ModelSettings, *, num_classes: int, seed: int) ->
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Classifier(build_backbone(settings), settings, num_classes=num_classes)
+        return Classifier(build_backbone(settings), settings, num_classes=num_classes, link=link)
 
 
 def checksum(module: nn.Module) -> str:
