@@ -82,8 +82,10 @@ def test_train_passes_plain_arguments_on(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_predict_passes_plain_arguments_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     recipe = Recorded(tmp_path / "new.csv")
     monkeypatch.setattr(radpath.recipes.predict, "predict_new", recipe)
-    assert radpath.predict("run", "images", out=tmp_path / "new.csv") == tmp_path / "new.csv"
-    assert (recipe.args, recipe.kwargs) == ((Path("run"), Path("images")), {"out": tmp_path / "new.csv"})
+    written = radpath.predict("run", "images", settings={"device.device": "cpu"}, out=tmp_path / "new.csv")
+    assert written == tmp_path / "new.csv"
+    assert recipe.args == (Path("run"), Path("images"))
+    assert recipe.kwargs == {"out": tmp_path / "new.csv", "assignments": ['device.device="cpu"']}
 
 
 def test_evaluate_returns_the_numbers_of_any_programs_predictions(tmp_path: Path) -> None:

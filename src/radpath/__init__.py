@@ -100,12 +100,19 @@ def evaluate(
     return evaluate_again(Path(target), assignments=_assignments(settings), out=_path(out))
 
 
-def predict(run: Path | str, images: Path | str, *, out: Path | str | None = None) -> Path:
+def predict(
+    run: Path | str,
+    images: Path | str,
+    *,
+    settings: Mapping[str, Value] | None = None,
+    out: Path | str | None = None,
+) -> Path:
     """Apply a trained run, with its frozen threshold, to new images; return the CSV that was written.
 
     Args:
         run: a finished run folder.
         images: a folder of images, a path or an address (``s3://...``), or a MedMNIST ``.npz`` file.
+        settings: of ``[device]`` by dotted name: where the network runs today.
         out: the CSV to write; None for one inside the run.
 
     Raises:
@@ -115,7 +122,7 @@ def predict(run: Path | str, images: Path | str, *, out: Path | str | None = Non
     from radpath.data.location import parse_location
     from radpath.recipes.predict import predict_new
 
-    return predict_new(Path(run), parse_location(images), out=_path(out))
+    return predict_new(Path(run), parse_location(images), out=_path(out), assignments=_assignments(settings))
 
 
 def _assignments(settings: Mapping[str, Value] | None) -> list[str]:

@@ -66,6 +66,18 @@ def test_the_table_can_go_to_a_file_or_into_a_folder(run: Path, new_images: Path
     assert (tmp_path / "mine-exclusions.csv").is_file()
 
 
+def test_where_the_network_runs_may_change_and_nothing_else(run: Path, new_images: Path, tmp_path: Path) -> None:
+    exact = rows_of(predict_new(run, new_images, out=tmp_path / "exact.csv"))
+    rounded = rows_of(
+        predict_new(run, new_images, out=tmp_path / "16.csv", assignments=["device.precision=bf16-mixed"])
+    )
+    for name in (name for name in exact[0] if name.startswith("probability:")):
+        before, after = (np.array([float(row[name]) for row in rows]) for rows in (exact, rounded))
+        assert 0 < np.abs(before - after).max() < 0.05
+    with pytest.raises(StaleError, match=r"training.seed was \d+ and is 77"):
+        predict_new(run, new_images, out=None, assignments=["training.seed=77"])
+
+
 def test_exclusions_of_an_earlier_look_do_not_stay(run: Path, new_images: Path) -> None:
     path = predict_new(run, new_images, out=None)
     (new_images / "broken.png").unlink()

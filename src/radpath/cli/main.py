@@ -109,6 +109,10 @@ def evaluate(
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
     images: Images,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of [device], for example device.device=cpu."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="CSV", help="Table to write; otherwise one inside the run folder.")
     ] = None,
@@ -116,7 +120,7 @@ def predict(
     """Apply a trained run, with its frozen threshold, to new images."""
     from radpath.recipes.predict import predict_new
 
-    predict_new(run, parse_location(images), out=out)
+    predict_new(run, parse_location(images), out=out, assignments=settings or [])
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """A trained run looks at new images, with everything frozen: pixels, model, threshold."""
 
 import dataclasses
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from radpath.training.device import on_devices
 from radpath.training.prediction import predict
 
 
-def predict_new(run: Path, images: Location, *, out: Path | None) -> Path:
+def predict_new(run: Path, images: Location, *, out: Path | None, assignments: Sequence[str] = ()) -> Path:
     """Write one row for each new image: its decision and one probability a class; return the file.
 
     Args:
@@ -33,13 +34,14 @@ def predict_new(run: Path, images: Location, *, out: Path | None) -> Path:
         images: a folder or an array file.
         out: the CSV to write, or an existing folder for it; None for one inside the run folder. A folder's CSV is
             named after the images.
+        assignments: ``key=value`` settings of ``[device]``: where the network runs today. No other may change.
 
     Raises:
         StaleError: the run's model is not the one that the run evaluated.
         RadpathError: bad input; the message says what, where and what to do.
     """
     folder = RunFolder.open(run)
-    experiment = read_experiment(folder.experiment, [])
+    experiment = read_experiment(folder.experiment, list(assignments))
     require_same_settings(folder, experiment)
     classes = read_classes(folder)
     best = Checkpoints(folder.checkpoints).best
