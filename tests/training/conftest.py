@@ -12,7 +12,7 @@ from radpath.data.batches import BatchSettings, ImageSource
 from radpath.data.pixel_store import PixelStore
 from radpath.data.preparation import PixelSettings
 from radpath.models.backbones import Backbone
-from radpath.models.classifier import Classifier, ModelSettings
+from radpath.models.classifier import Classifier, Link, ModelSettings
 from radpath.models.weights import LoadReport
 from radpath.training.device import DeviceSettings, connect
 
@@ -23,9 +23,9 @@ SourceMaker = Callable[..., ImageSource]
 
 
 def build_tiny_model(
-    *, num_classes: int = 2, features: int = FEATURES, seed: int = 0, **settings: object
+    *, num_classes: int = 2, features: int = FEATURES, seed: int = 0, link: Link = "softmax", **settings: object
 ) -> Classifier:
-    """Return a classifier with BatchNorm that follows padding; ``settings`` are those of the model."""
+    """Return a classifier with a stem and one stage; ``settings`` are those of the model, and its head's dropout."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = nn.Sequential(
@@ -37,11 +37,13 @@ def build_tiny_model(
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
         )
+        network.feature_info = [{"module": "2", "reduction": 2}, {"module": "4", "reduction": 4}]  # type: ignore[assignment] # as timm's networks have it
         report = LoadReport(source="none", origin="random", sha256="", loaded=0, left_over=())
         config = {"num_features": features, "mean": (0.5,) * 3, "std": (0.25,) * 3}
         backbone = Backbone(network, name="tiny", report=report, config=config)
-        values = {"weights": "none", "norm_statistics": "batch", **settings}
-        return Classifier(backbone, ModelSettings.model_validate(values), num_classes=num_classes)
+        head = {"dropout": settings.pop("dropout", 0.2)}
+        values = {"weights": "none", "norm_statistics": "batch", "head": head, **settings}
+        return Classifier(backbone, ModelSettings.model_validate(values), num_classes=num_classes, link=link)
 
 
 def build_source(

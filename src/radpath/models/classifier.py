@@ -1,10 +1,13 @@
-"""Backbone, dropout and a linear head: from pixels in 0..1 to logits, with freezing that freezes.
+"""Backbone, pooling and head: from pixels in 0..1 to logits, with freezing that freezes.
 
 In: a padded batch. Out: logits; the softmax stands once, in ``training.prediction``. The normalisation of the
-pixels is a part of the model, so that every user of a saved model applies the same one.
+pixels is a part of the model, so that every user of a saved model applies the same one. Stages of the backbone
+(``models.stages``) are frozen from the stem upwards; head and pooling always learn. What the frozen stages compute can
+be kept, and the rest run on it (``models.cut``).
 """
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from typing import Final, Literal, final
 
 import torch
@@ -13,6 +16,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from radpath.models.backbones import Backbone, BackboneSettings, build_backbone
+from radpath.models.cut import Activations, Cut
+from radpath.models.freezing import FREEZE_PATTERN, learns_nothing_of_the_backbone, read_freeze
+from radpath.models.heads import HeadSettings, build_head
+from radpath.models.pooling import attach_attention
+from radpath.models.stages import Stage, place_of, stages_of
 
 Link = Literal["softmax", "ordinal"]
 """What logits mean: softmax: one score a class; ordinal: one for each step from a class to the next higher one."""
@@ -27,8 +35,9 @@ _NORMALISATIONS: Final[dict[str, tuple[tuple[float, ...], tuple[float, ...]]]] =
 class ModelSettings(BackboneSettings):
     """The network that is trained."""
 
-    freeze: Literal["all", "none"] = "none"
-    """all: the backbone keeps its weights and BatchNorm statistics, only the head learns; none: everything learns."""
+    freeze: str = Field(default="none", pattern=FREEZE_PATTERN)
+    """all: the backbone keeps its weights and BatchNorm statistics, only the head learns; none: everything learns;
+    top-N, for example "top-1": the last N stages of the backbone learn too (radpath describe-model lists them)."""
     norm_statistics: Literal["frozen", "batch"] = "frozen"
     """frozen: BatchNorm keeps the means and variances that it came with, so that training sees what prediction sees,
     whatever the batch; batch: they are estimated anew, which random weights (weights = "none") need."""
@@ -36,12 +45,18 @@ class ModelSettings(BackboneSettings):
     """What is subtracted from the pixels, and what they are divided by. weights: as the weights were trained; imagenet:
     mean and deviation of ImageNet's colours; caffe: blue, green, red in 0 to 255 less ImageNet's means, for weights
     that come from Caffe or Keras; none: nothing, for pixels that pixels.intensity = "zscore" has centred already."""
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    """Share of features that are zeroed in front of the head while training."""
+    pooling: Literal["mean", "attention"] = "mean"
+    """How the positions of the last feature map become one vector. attention: a weighted mean whose weights are
+    learned, and begin equal; for convolutional backbones."""
+    head: HeadSettings = Field(default_factory=HeadSettings)
 
     @model_validator(mode="after")
     def _random_weights_need_batch_statistics(self) -> "ModelSettings":
-        if self.weights == "none" and self.norm_statistics == "frozen" and self.freeze == "none":
+        if (
+            self.weights == "none"
+            and self.norm_statistics == "frozen"
+            and not (learns_nothing_of_the_backbone(self.freeze))
+        ):
             raise ValueError(
                 "model.weights = 'none' starts from random weights, whose BatchNorm has no statistics to keep; "
                 "set model.norm_statistics = 'batch'"
@@ -51,19 +66,34 @@ class ModelSettings(BackboneSettings):
 
 @final
 class Classifier(nn.Module):
-    """A backbone with global pooling, dropout and a linear head."""
+    """A backbone with pooling and a head, some of whose stages may be frozen."""
 
     def __init__(
         self, backbone: Backbone, settings: ModelSettings, *, num_classes: int, link: Link = "softmax"
     ) -> None:
-        """Put a new head, with zero bias, on a backbone."""
+        """Put a new head on a backbone, which is changed: stages are frozen, and attention takes the mean's place.
+
+        Raises:
+            SettingsError: the backbone has no such stages or pooling, or the head does not fit its features.
+        """
         super().__init__()
         self.backbone = backbone
         self.num_classes, self.link = num_classes, link
-        self.dropout = nn.Dropout(settings.dropout)
-        self.head = nn.Linear(backbone.num_features, num_classes - (link == "ordinal"))
-        nn.init.zeros_(self.head.bias)
-        self.freeze = settings.freeze
+        self.stages: tuple[Stage, ...] = stages_of(backbone.network)
+        freezing = read_freeze(settings.freeze, self.stages, backbone=backbone.name)
+        self.frozen_stages = freezing.num_frozen
+        """So many stages, counted from the stem, keep their weights and statistics now."""
+        self.fixed_stages = freezing.num_frozen
+        """So many stages never learn in this training; fewer than ``frozen_stages`` where some are to be thawed."""
+        self.freeze_note = freezing.explanation
+        """What an older name in model.freeze meant; empty for radpath's own names."""
+        self._first_frozen = freezing.num_frozen
+        self._cuts: dict[int, Cut] = {}
+        self._pooling = (
+            attach_attention(backbone.network, _empty_canvas(backbone)) if settings.pooling != "mean" else None
+        )
+        num_outputs = num_classes - (link == "ordinal")
+        self.head = build_head(settings.head, num_features=backbone.num_features, num_classes=num_outputs)
         self._keeps_statistics = settings.norm_statistics == "frozen"
         self.mean: Tensor
         self.std: Tensor
@@ -71,20 +101,60 @@ class Classifier(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self._blue_first = settings.normalisation == "caffe"
-        if settings.freeze == "all":
-            backbone.requires_grad_(requires_grad=False)
-        self.train(mode=True)
+        self._learnable = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        self._places = {name: self._place(name) for name in self.state_dict()}
+        self.thaw(0)
 
     def train(self, mode: bool = True) -> "Classifier":  # noqa: FBT001, FBT002 - PyTorch's signature
         """Set training mode; what is frozen stays in evaluation mode, or its BatchNorm statistics would drift."""
         super().train(mode)
-        if self.freeze == "all":
+        if self.fixed_stages == len(self.stages):
             self.backbone.eval()
-        elif self._keeps_statistics:
+        for module in self._frozen_modules():
+            module.eval()
+        if self._keeps_statistics:
             for module in self.backbone.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the common base has no other name
                     module.eval()
         return self
+
+    def _frozen_modules(self) -> Iterator[nn.Module]:
+        for stage in self.stages[: self.frozen_stages]:
+            yield from (self.backbone.network.get_submodule(name) for name in stage.modules)
+
+    @property
+    def features_are_fixed(self) -> bool:
+        """True where nothing in front of the head ever learns, so that an image's features are always the same."""
+        return self.fixed_stages == len(self.stages) and self._pooling is None
+
+    def plan_thaw(self, num_stages: int) -> None:
+        """Say, before a training, that ``thaw`` will let up to so many of the frozen stages learn.
+
+        From then on they belong to ``changing_tensors``, and not to ``frozen_checksum``.
+        """
+        self.fixed_stages = max(self._first_frozen - num_stages, 0)
+
+    def thaw(self, num_stages: int) -> None:
+        """Let so many of the stages that ``model.freeze`` froze learn from now on, the last first; 0: as at first."""
+        self.frozen_stages = max(self._first_frozen - num_stages, 0)
+        self.fixed_stages = min(self.fixed_stages, self.frozen_stages)
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name in self._learnable and self._places[name] >= self.frozen_stages)
+        self.train(self.training)
+
+    def stage_index(self, name: str) -> int:
+        """Return the place of a parameter or buffer: 0 in the stem, ..., behind the last stage in pooling and head.
+
+        Raises:
+            KeyError: this classifier has nothing of the name.
+        """
+        return self._places[name]
+
+    def _place(self, name: str) -> int:
+        inner = name.removeprefix("backbone.network.")
+        if inner == name or (self._pooling is not None and inner.startswith(f"{self._pooling}.")):
+            return len(self.stages)
+        return place_of(inner, self.stages)
 
     def features(
         self,
@@ -93,11 +163,14 @@ class Classifier(nn.Module):
         widths_px: Int[Tensor, " batch"],
     ) -> Float[Tensor, "batch features"]:
         """Return the backbone's features of images in about 0..1; grey images are repeated to three channels."""
+        features: Tensor = self.backbone(self._normal(images), heights_px, widths_px)
+        return features
+
+    def _normal(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch 3 height width"]:
+        """Return pixels as the backbone's weights want them."""
         colours = images.expand(-1, 3, -1, -1)
         normal = ((colours.flip(1) if self._blue_first else colours) - self.mean) / self.std
-        normal = normal.contiguous(memory_format=torch.channels_last)
-        features: Tensor = self.backbone(normal, heights_px, widths_px)
-        return features
+        return normal.contiguous(memory_format=torch.channels_last)
 
     def forward(
         self,
@@ -106,12 +179,57 @@ class Classifier(nn.Module):
         widths_px: Int[Tensor, " batch"],
     ) -> Float[Tensor, "batch outputs"]:
         """Return logits, which ``link`` explains."""
-        logits: Tensor = self.head(self.dropout(self.features(images, heights_px, widths_px)))
+        logits: Tensor = self.head(self.features(images, heights_px, widths_px))
         return logits
 
-    def frozen_checksum(self) -> str:
-        """Return a digest of all weights and buffers that training must not change; empty where none is frozen."""
-        return checksum(self.backbone) if self.freeze == "all" else ""
+    def cut_problem(self) -> str | None:
+        """Measure whether ``until`` and ``onwards`` give what the whole gives; return the reason why not, or None."""
+        return None if self.features_are_fixed else self._cut().problem()
+
+    def until(
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        heights_px: Int[Tensor, " batch"],
+        widths_px: Int[Tensor, " batch"],
+    ) -> Activations:
+        """Return what never changes in this training: the activations behind the fixed stages, or the features.
+
+        Only where ``cut_problem`` finds none.
+        """
+        if self.features_are_fixed:
+            ones = torch.ones(len(images), dtype=torch.long)
+            return Activations(self.features(images, heights_px, widths_px), ones, ones)
+        return self._cut().until(self._normal(images), heights_px, widths_px)
+
+    def features_onwards(self, activations: Activations) -> Float[Tensor, "batch features"]:
+        """Return the features that belong to what ``until`` returned."""
+        return activations.values if self.features_are_fixed else self._cut().onwards(activations)
+
+    def onwards(self, activations: Activations) -> Float[Tensor, "batch outputs"]:
+        """Return the logits that belong to what ``until`` returned."""
+        logits: Tensor = self.head(self.features_onwards(activations))
+        return logits
+
+    def _cut(self) -> Cut:
+        """Return the cut behind the fixed stages; found once for each number of them."""
+        if self.fixed_stages not in self._cuts:
+            pieces = [name for stage in self.stages for name in stage.modules]
+            self._cuts[self.fixed_stages] = Cut(self.backbone, pieces, fixed=self._is_fixed)
+        return self._cuts[self.fixed_stages]
+
+    def _is_fixed(self, piece: str) -> bool:
+        pools = self._pooling is not None and f"{self._pooling}.".startswith(f"{piece}.")
+        return place_of(piece, self.stages) < self.fixed_stages and not pools
+
+    def frozen_checksum(self, *, num_stages: int | None = None) -> str:
+        """Return a digest of all weights and buffers that training must not change; empty where there are none.
+
+        Args:
+            num_stages: of the first so many stages; None for ``fixed_stages``.
+        """
+        below = self.fixed_stages if num_stages is None else num_stages
+        tensors = {name: value for name, value in self.state_dict().items() if self._places[name] < below}
+        return digest_of(tensors) if tensors else ""
 
 
 def build_classifier(settings: ModelSettings, *, num_classes: int, seed: int, link: Link = "softmax") -> Classifier:
@@ -127,9 +245,14 @@ def build_classifier(settings: ModelSettings, *, num_classes: int, seed: int, li
 
 
 def checksum(module: nn.Module) -> str:
-    """Return the BLAKE2b digest of all parameters and buffers, in the order of their names."""
+    """Return the digest of all parameters and buffers."""
+    return digest_of(module.state_dict())
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """Return the BLAKE2b digest of named tensors, in the order of their names."""
     hasher = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         hasher.update(name.encode())
         hasher.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return hasher.hexdigest()
@@ -137,7 +260,9 @@ def checksum(module: nn.Module) -> str:
 
 def changing_tensors(model: Classifier) -> dict[str, Tensor]:
     """Return the parameters and buffers that training may change."""
-    tensors: dict[str, Tensor] = model.state_dict()
-    if model.freeze == "all":
-        return {name: value for name, value in tensors.items() if not name.startswith("backbone.")}
-    return tensors
+    return {name: value for name, value in model.state_dict().items() if model.stage_index(name) >= model.fixed_stages}
+
+
+def _empty_canvas(backbone: Backbone) -> Float[Tensor, "1 3 side side"]:
+    side = backbone.required_size_px or backbone.smallest_canvas_px
+    return next(backbone.parameters()).new_zeros(1, 3, side, side)

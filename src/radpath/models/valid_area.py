@@ -7,6 +7,7 @@ mixes positions, and makes that operation ignore what lies outside:
 - a convolution reads zeros there, exactly as it reads its own zero padding beside an unpadded image;
 - maximum pooling reads minus infinity, average pooling leaves these positions out of its mean;
 - global pooling, and the means and norms inside channel attention, are taken over the valid positions;
+- attention pooling (``pooling.attend``) leaves the other positions out of its softmax;
 - batch statistics (a network in training mode) are taken over the valid positions.
 
 Sides of a canvas must be multiples of 32 (``data.batches.CANVAS_STEP_PX``): networks with TensorFlow's "same" padding
@@ -23,7 +24,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_function_unary
+
+from radpath.models.pooling import attend
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,6 +114,14 @@ class ValidArea(TorchFunctionMode):
             raise UnfollowedPaddingError("a layer pads what is padded already, or cuts its borders off")
         moved = dataclasses.replace(level, top=top, left=left, pad_rows=top + bottom, pad_columns=left + right)
         self._padded = (padded, moved)
+
+
+def valid_sizes(tensor: Tensor) -> tuple[Int[Tensor, " batch"], Int[Tensor, " batch"]] | None:
+    """Return the valid heights and widths of a feature map; None outside a ``ValidArea``, or where it knows none."""
+    if not has_torch_function_unary(tensor):
+        return None
+    sizes: tuple[Tensor, Tensor] | None = handle_torch_function(valid_sizes, (tensor,), tensor)
+    return sizes
 
 
 class UnfollowedPaddingError(Exception):
@@ -390,7 +401,19 @@ def _masked_moments(
     return mean, spread.square().sum(dim=(0, 2, 3)) / count, count
 
 
-_RULES: dict[Callable[..., Any], Callable[..., Tensor]] = {
+def _attention(area: ValidArea, func: Callable[..., Tensor], features: Tensor, scores: Tensor) -> Tensor:
+    level = area.level_of(features)
+    if level is None:
+        return func(features, scores)
+    return func(area.filled(features, level), area.filled(scores, level, -torch.inf))
+
+
+def _sizes(area: ValidArea, func: Callable[..., Any], tensor: Tensor) -> tuple[Tensor, Tensor] | None:  # noqa: ARG001 - a rule's signature
+    level = area.level_of(tensor)
+    return None if level is None else (level.heights, level.widths)
+
+
+_RULES: dict[Callable[..., Any], Callable[..., Any]] = {
     functional.conv2d: _convolution,  # also under the name torch.conv2d
     functional.max_pool2d: _maximum_pooling,
     torch.max_pool2d: _maximum_pooling,
@@ -405,4 +428,6 @@ _RULES: dict[Callable[..., Any], Callable[..., Tensor]] = {
     Tensor.norm: _norm,
     functional.pad: _explicit_padding,
     functional.batch_norm: _batch_norm,
+    attend: _attention,
+    valid_sizes: _sizes,
 }
