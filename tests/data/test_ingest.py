@@ -96,6 +96,26 @@ def test_eight_and_sixteen_bits_stand_side_by_side(images: Path) -> None:
     assert store.statistics.brightest[places].tolist() == [65535, 255]
 
 
+def test_an_image_that_changes_during_the_work_counts_as_it_was_and_is_read_the_next_time(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = ingest.write_shard
+
+    def write_late(*given: Any) -> None:
+        write(*given)
+        Image.fromarray(noise(30, 41, 3, seed=9)).save(images / "a.png")  # as large as before
+
+    first = noise(30, 41, 3, seed=0)
+    with monkeypatch.context() as patched:
+        patched.setattr(ingest, "write_shard", write_late)
+        manifest, store = prepared(images)
+    place = manifest.kept["record_id"].to_list().index("a.png")
+    assert manifest.kept["pixel_digest"][place] == pixel_digest(first)
+    np.testing.assert_array_equal(store.image(place), prepare_image(first, PixelSettings(size_px=20)).codes)
+    later, _ = prepared(images)
+    assert later.kept["pixel_digest"][place] == pixel_digest(noise(30, 41, 3, seed=9))
+
+
 def test_what_was_prepared_is_not_read_again(images: Path, decoded: list[str]) -> None:
     first = prepared(images)
     assert sorted(decoded) == sorted(SIZES)

@@ -87,12 +87,16 @@ def prepare(
     """
     require_rule(settings.intensity, has_floats=bool((manifest.kept["bit_depth"] == 32).any()))
     pool = stores / pool_name(data, settings, stain)
-    whole = _ingest(manifest, data, settings, pool, stain)
+    identified = _identified(manifest)
+    whole = _ingest(manifest, identified, data, settings, pool, stain)
     if whole.kept.is_empty():
         reasons = ", ".join(whole.excluded["reason"].unique().sort())
         raise DataError(f"none of the {len(whole.table)} images in {data.images} can be used: {reasons}")
     known = read_pool(pool, with_pixels=True)
-    wanted = _identified(whole).select("record_id", *IDENTITY)
+    # As the files were when this began: whoever changes one meanwhile has it decoded the next time.
+    wanted = identified.select("record_id", *IDENTITY).join(
+        whole.kept.select("record_id"), on="record_id", how="semi", maintain_order="left"
+    )
     table = wanted.join(known, on=list(IDENTITY), how="left", maintain_order="left")
     if stain is not None:
         whole = whole.note(_left_unchanged(table, stain))
@@ -105,7 +109,7 @@ def verify(manifest: Manifest, data: DataSettings, *, stores: Path) -> Manifest:
     Raises:
         StorageError: the disk is full.
     """
-    return _ingest(manifest, data, None, stores / pool_name(data, None))
+    return _ingest(manifest, _identified(manifest), data, None, stores / pool_name(data, None))
 
 
 def pool_name(data: DataSettings, settings: PixelSettings | None, stain: StainReference | None = None) -> str:
@@ -134,13 +138,13 @@ def _left_unchanged(table: pl.DataFrame, stain: StainReference) -> Finding:
 
 def _ingest(
     manifest: Manifest,
+    identified: pl.DataFrame,
     data: DataSettings,
     settings: PixelSettings | None,
     pool: Path,
     stain: StainReference | None = None,
 ) -> Manifest:
     """Decode what the pool does not know, and fill digests from it."""
-    identified = _identified(manifest)
     missing = identified.join(read_pool(pool, with_pixels=settings is not None), on=list(IDENTITY), how="anti")
     missing = missing.sort("record_id")
     # One after another: the rows of a million images would fill the memory that their pixels do not.
