@@ -13,6 +13,9 @@ PROBABILITY_PREFIX: Final = "probability:"
 PREDICTION_COLUMNS: Final = ("record_id", "case", "split", "truth")
 """The first columns of ``predictions.csv``; the probability columns follow, one a class, in the model's order."""
 
+STAIN_COLUMN: Final = "stain"
+"""A column of ``predictions.csv`` after the first ones, where any image's stain is known."""
+
 
 def probability_columns(classes: list[str]) -> list[str]:
     """Return the names of the probability columns, in the order of ``classes``.

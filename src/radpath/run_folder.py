@@ -134,6 +134,11 @@ class RunFolder:
         return self.root / "predictions.csv"
 
     @property
+    def case_predictions(self) -> Path:
+        """One row a case, as in predictions.csv, with the number of its images; only where cases have several."""
+        return self.root / "case_predictions.csv"
+
+    @property
     def thresholds(self) -> Path:
         """The operating point, fixed on validation."""
         return self.root / "thresholds.json"

@@ -38,3 +38,12 @@ def test_every_table_row_has_as_many_cells_as_its_header(new_content: ContentMak
 def test_the_same_content_gives_the_same_file(tmp_path: Path, four_classes: ReportContent) -> None:
     write_model_card(four_classes, tmp_path / "model_card.md")
     assert (tmp_path / "model_card.md").read_text(encoding="utf-8") == render_model_card(four_classes)
+
+
+def test_the_card_has_the_numbers_by_case(two_classes: ReportContent) -> None:
+    by_case = two_classes.evaluation.by_case
+    assert by_case is not None
+    area = by_case.numbers.headline("test")
+    assert area is not None
+    _, below = render_model_card(two_classes).split("### By case")
+    assert f"| ROC AUC, malignant | {area.value:.3f} ({area.low:.3f} to {area.high:.3f}) |" in below

@@ -157,3 +157,20 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path, two_classes: Repo
 def test_nine_classes_with_many_pictures_stay_small(new_content: ContentMaker) -> None:
     content = new_content([f"class number {n}" for n in range(9)], images_per_side=90, num_epochs=40, num_samples=6)
     assert len(render_report(content).encode()) < 1_500_000
+
+
+def test_numbers_by_case_stand_below_those_by_image(page: str, two_classes: ReportContent) -> None:
+    by_case = two_classes.evaluation.by_case
+    assert by_case is not None
+    area = by_case.numbers.headline("test")
+    assert area is not None
+    assert area != two_classes.evaluation.headline("test")
+    _, below = page.split("<h3>By case</h3>")
+    assert f"{area.low:.3f} to {area.high:.3f}" in below
+    assert "A case is called malignant" in below
+    assert "Cases, test side" in below
+
+
+def test_without_several_images_a_case_there_is_no_part_by_case(two_classes: ReportContent) -> None:
+    alone = dataclasses.replace(two_classes, evaluation=dataclasses.replace(two_classes.evaluation, by_case=None))
+    assert "<h3>By case" not in render_report(alone)

@@ -1,8 +1,12 @@
 import dataclasses
+from typing import get_args
 
+from radpath.evaluation.cases import CaseRule
 from radpath.evaluation.estimates import Estimate
 from radpath.reporting.content import ReportContent
 from radpath.reporting.wording import (
+    CASE_RULES,
+    case_sentence,
     estimate_text,
     headline_sentence,
     metric_label,
@@ -43,3 +47,26 @@ def test_the_threshold_says_where_it_was_fixed(two_classes: ReportContent, four_
     assert "on the validation side, 24 images of which 12 are positive" in threshold_sentence(two_classes.evaluation)
     assert "before the test side was looked at" in threshold_sentence(two_classes.evaluation)
     assert "no threshold" in threshold_sentence(four_classes.evaluation)
+
+
+def test_a_headline_by_case_counts_cases(two_classes: ReportContent) -> None:
+    by_case = two_classes.evaluation.by_case
+    assert by_case is not None
+    assert headline_sentence(by_case.numbers).endswith("on 12 cases.")
+    assert threshold_sentence(by_case.numbers).startswith("A case is called malignant when")
+    assert "12 cases of which 6 are positive" in threshold_sentence(by_case.numbers)
+
+
+def test_how_images_became_cases_is_told(two_classes: ReportContent) -> None:
+    by_case = two_classes.evaluation.by_case
+    assert by_case is not None
+    assert case_sentence(by_case) == "A case has the mean of its images' probabilities."
+    machine = dataclasses.replace(
+        by_case, rule="svm", k=25, stains="apart", fitted_on=("train", "validation"), num_fitted=7, num_ambiguous=1
+    )
+    assert case_sentence(machine) == (
+        "A support vector machine looked at the 25 highest probabilities of each case. The images of each stain were "
+        "taken by themselves first. It learned from 7 cases (train and validation), and each of them was scored by "
+        "machines that were trained without it. 1 case with labels of several classes left out."
+    )
+    assert set(CASE_RULES) == set(get_args(CaseRule)) - {"none"}

@@ -6,7 +6,7 @@ In: the numbers of the sides. Out: warnings, each one line that names the side. 
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from radpath.evaluation.estimates import SideEvaluation, find
+from radpath.evaluation.estimates import SideEvaluation, Unit, find
 from radpath.evaluation.intervals import width_note
 from radpath.evaluation.thresholds import Threshold, ThresholdRule
 from radpath.records import Side
@@ -18,16 +18,18 @@ FEWEST_CASES_FOR_AN_INTERVAL: Final = 30
 """Cases of each class below which percentile intervals are known to be too narrow."""
 
 
-def side_cautions(numbers: SideEvaluation, *, positive_class: str | None, confidence: float) -> Iterator[str]:
+def side_cautions(
+    numbers: SideEvaluation, *, positive_class: str | None, confidence: float, unit: Unit = "image"
+) -> Iterator[str]:
     """Yield what is wrong with the predictions of one side, or with what can be said about it."""
     side = numbers.side
     if numbers.collapsed_to is not None:
-        yield f"{side}: every image was decided for '{numbers.collapsed_to}'; the model does not tell classes apart"
+        yield f"{side}: every {unit} was decided for '{numbers.collapsed_to}'; the model does not tell classes apart"
     if side == "train":
         return
     absent = [name for name, count in numbers.images_per_class.items() if count == 0]
     if absent:
-        yield f"{side}: there are no images of {', '.join(absent)}; what needs them is left undefined"
+        yield f"{side}: there are no {unit}s of {', '.join(absent)}; what needs them is left undefined"
     accuracy, majority = numbers.find("accuracy"), find(numbers.baseline, "accuracy", None)
     if accuracy and majority and accuracy.low is not None and accuracy.low <= (majority.value or 0):
         yield (
@@ -58,25 +60,25 @@ def limit_note(numbers: SideEvaluation, *, confidence: float) -> str:
     return width_note(counts[rarest], others, of_class=rarest, auc=likely, confidence=confidence)
 
 
-def threshold_cautions(threshold: Threshold, rule: ThresholdRule) -> Iterator[str]:
+def threshold_cautions(threshold: Threshold, rule: ThresholdRule, *, unit: Unit = "image") -> Iterator[str]:
     """Yield what is uncertain about a threshold that was chosen on validation just now."""
     if rule == "half":
         return
     num_negative = threshold.num_images - threshold.num_positive
     if threshold.rule == "half":
         yield (
-            f"validation: no threshold on {threshold.num_positive} images of '{threshold.positive_class}' and "
+            f"validation: no threshold on {threshold.num_positive} {unit}s of '{threshold.positive_class}' and "
             f"{num_negative} others is better than chance; 0.5 is used"
         )
     elif min(threshold.num_positive, num_negative) < FEWEST_IMAGES_FOR_A_THRESHOLD:
         yield (
-            f"validation: the threshold was chosen on {threshold.num_positive} images of "
+            f"validation: the threshold was chosen on {threshold.num_positive} {unit}s of "
             f"'{threshold.positive_class}' and {num_negative} others; with so few it is uncertain"
         )
 
 
-def label_cautions(num_unlabelled: Mapping[Side, int]) -> Iterator[str]:
-    """Yield which images no metric could use."""
+def label_cautions(num_unlabelled: Mapping[Side, int], *, unit: Unit = "image") -> Iterator[str]:
+    """Yield which images, or cases, no metric could use."""
     for side, count in num_unlabelled.items():
         if count:
-            yield f"{side}: {count:,} images without a label are left out of every number"
+            yield f"{side}: {count:,} {unit}s without a label are left out of every number"

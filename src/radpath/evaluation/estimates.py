@@ -5,11 +5,14 @@ In: numbers from ``evaluate``. Out: ``metrics.json`` and back. A number that doe
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from radpath.errors import DataError
 from radpath.evaluation.thresholds import Threshold
 from radpath.records import Side
+
+Unit = Literal["image", "case"]
+"""What a row of predictions is about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,25 @@ def find(estimates: tuple[Estimate, ...], metric: str, of_class: str | None) -> 
 
 
 @dataclass(frozen=True, kw_only=True)
+class CaseEvaluation:
+    """What the images of each case say together."""
+
+    rule: str
+    """How images became cases: a choice of ``evaluation.cases.rule``."""
+    k: int | None
+    """How many of the highest probabilities the rule looks at; ``None`` where it looks at all."""
+    stains: Literal["together", "apart"]
+    num_ambiguous: int
+    """Cases left out because their images have labels of several classes."""
+    fitted_on: tuple[Side, ...]
+    """The sides that the SVM was trained on; empty for the other rules."""
+    num_fitted: int
+    """Cases that it was trained on."""
+    numbers: "Evaluation"
+    """Every metric; its threshold was chosen on validation cases."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """Everything that ``predictions.csv`` says about a model."""
 
@@ -70,7 +92,17 @@ class Evaluation:
     sides: dict[Side, SideEvaluation]
     """Sides with labelled images, in the order train, validation, test."""
     warnings: tuple[str, ...]
-    """One sentence each, for the reader of the report."""
+    """One sentence each, for the reader of the report; those of the cases are with the cases."""
+    unit: Unit = "image"
+    """What is counted and decided; where it is a case, the counts of images above are counts of cases."""
+    by_case: "CaseEvaluation | None" = None
+    """The same numbers of whole cases, where some case has several images and one label."""
+
+    @property
+    def all_warnings(self) -> tuple[str, ...]:
+        """The warnings of images and of cases."""
+        by_case = self.by_case.numbers.warnings if self.by_case else ()
+        return (*self.warnings, *(f"by case, {warning}" for warning in by_case))
 
     def headline(self, side: Side) -> Estimate | None:
         """Return the side's ROC AUC: of the positive class, or the macro average of more than two."""
@@ -95,10 +127,16 @@ class Evaluation:
                 "threshold": None if threshold is None else Threshold.from_dict(threshold),
                 "sides": {side: _side_from_dict(numbers) for side, numbers in values["sides"].items()},
                 "warnings": tuple(values["warnings"]),
+                "by_case": None if values["by_case"] is None else _cases_from_dict(values["by_case"]),
             }
             return cls(**rebuilt)
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"this is no evaluation that radpath wrote ({error}); evaluate the run again") from None
+
+
+def _cases_from_dict(values: Mapping[str, Any]) -> CaseEvaluation:
+    rebuilt = {"fitted_on": tuple(values["fitted_on"]), "numbers": Evaluation.from_dict(values["numbers"])}
+    return CaseEvaluation(**{**values, **rebuilt})
 
 
 def _side_from_dict(values: Mapping[str, Any]) -> SideEvaluation:

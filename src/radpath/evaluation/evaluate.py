@@ -1,9 +1,11 @@
 """Predictions become an evaluation: the whole of ``metrics.json`` from ``predictions.csv`` alone.
 
-In: ``Predictions`` of one model and the settings. Out: an ``Evaluation``. The threshold is chosen on the validation
-side, or given, and is the same on every side; the test side's truth never touches it. Drawing is left to the report.
+In: ``Predictions`` of one model and the settings. Out: an ``Evaluation``, with the same numbers of whole cases where
+some case has several images. Thresholds are chosen on the validation side, or given, and are the same on every side;
+the test side's truth never touches them. Drawing is left to the report.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final
@@ -12,8 +14,9 @@ import numpy as np
 from pydantic import Field
 
 from radpath.errors import DataError, SettingsError
+from radpath.evaluation.cases import CasePredictions, CaseSettings, pool_cases
 from radpath.evaluation.cautions import label_cautions, side_cautions, threshold_cautions
-from radpath.evaluation.estimates import Estimate, Evaluation, SideEvaluation
+from radpath.evaluation.estimates import CaseEvaluation, Estimate, Evaluation, SideEvaluation, Unit
 from radpath.evaluation.intervals import Interval, percentile_interval, resample_cases
 from radpath.evaluation.metrics import METRICS, Column, columns_of, values_under
 from radpath.evaluation.predictions import Predictions
@@ -39,32 +42,77 @@ class EvaluationSettings(Settings):
     replicates: int = Field(default=2000, ge=100, le=100_000)
     """Bootstrap resamples of the cases."""
     seed: int = Field(default=0, ge=0)
-    """Seed of the resamples."""
+    """Seed of the resamples, and of the folds of an SVM of cases."""
+    cases: CaseSettings = Field(default_factory=CaseSettings)
 
 
 def evaluate(
     predictions: Predictions, settings: EvaluationSettings, *, threshold: Threshold | None = None
 ) -> Evaluation:
-    """Return every metric of every side that has labelled images.
+    """Return every metric of every side that has labelled images, by image and, where it differs, by case.
 
     Args:
         predictions: of one model; images without a label are left out, and counted in a warning.
         settings: the rules.
-        threshold: a frozen threshold to use unchanged, for example on new data; without it, one is chosen on the
-            validation side where there are two classes.
+        threshold: a frozen threshold of images to use unchanged, for example on new data; without it, one is chosen on
+            the validation side where there are two classes.
 
     Raises:
         DataError: no image has a label, or the threshold is for other classes.
         SettingsError: the positive class is unknown, contradicts the threshold, or there are more than two classes.
     """
+    return evaluate_with_cases(predictions, settings, threshold=threshold)[0]
+
+
+def evaluate_with_cases(
+    predictions: Predictions, settings: EvaluationSettings, *, threshold: Threshold | None = None
+) -> tuple[Evaluation, CasePredictions | None]:
+    """Return what ``evaluate`` returns, and the predictions behind its numbers by case, if it has any."""
     if not any(predictions.truth):
         raise DataError("no image has a label, so nothing can be evaluated; give the labels of these images")
     positive_class = _positive_class(predictions, settings, threshold)
-    cautions = [*label_cautions(_count_unlabelled(predictions))]
+    by_image = _evaluate_units(predictions, settings, positive_class=positive_class, threshold=threshold, unit="image")
+    try:
+        cases = pool_cases(predictions, settings.cases, threshold=by_image.threshold, seed=settings.seed)
+    except DataError as error:
+        # The numbers by image took hours of training, and stand without those by case.
+        warning = f"there are no numbers by case: {error}"
+        return dataclasses.replace(by_image, warnings=(*by_image.warnings, warning)), None
+    if cases is None:
+        return by_image, None
+    # A majority is more than half; every other rule gives scores whose best cut validation has to tell.
+    rule = "half" if settings.cases.rule == "majority" else settings.threshold_rule
+    of_cases = settings.model_copy(update={"threshold_rule": rule})
+    numbers = _evaluate_units(cases.predictions, of_cases, positive_class=positive_class, threshold=None, unit="case")
+    return dataclasses.replace(by_image, by_case=_case_evaluation(cases, settings.cases, numbers)), cases
+
+
+def _case_evaluation(cases: CasePredictions, settings: CaseSettings, numbers: Evaluation) -> CaseEvaluation:
+    return CaseEvaluation(
+        rule=settings.rule,
+        k=settings.k if settings.rule in {"top_k_mean", "svm"} else None,
+        stains=settings.stains,
+        num_ambiguous=cases.num_ambiguous,
+        fitted_on=cases.svm.fitted_on if cases.svm else (),
+        num_fitted=cases.svm.num_cases if cases.svm else 0,
+        numbers=numbers,
+    )
+
+
+def _evaluate_units(
+    predictions: Predictions,
+    settings: EvaluationSettings,
+    *,
+    positive_class: str | None,
+    threshold: Threshold | None,
+    unit: Unit,
+) -> Evaluation:
+    """Return every metric of rows that are images, or cases."""
+    cautions = [*label_cautions(_count_unlabelled(predictions), unit=unit)]
     frozen = threshold
     if positive_class is not None and threshold is None:
         frozen = _threshold_from_validation(predictions, positive_class, settings)
-        cautions += threshold_cautions(frozen, settings.threshold_rule)
+        cautions += threshold_cautions(frozen, settings.threshold_rule, unit=unit)
     samples = {
         side: take_sample(predictions, side, positive_class=positive_class, threshold=frozen)
         for side in SIDES
@@ -72,9 +120,9 @@ def evaluate(
     }
     sides = {side: _evaluate_side(side, samples, settings) for side, sample in samples.items() if len(sample)}
     if "train" not in sides:
-        cautions.append("train: there are no labelled images, so there is no majority class to compare with")
+        cautions.append(f"train: there are no labelled {unit}s, so there is no majority class to compare with")
     for numbers in sides.values():
-        cautions += side_cautions(numbers, positive_class=positive_class, confidence=settings.confidence)
+        cautions += side_cautions(numbers, positive_class=positive_class, confidence=settings.confidence, unit=unit)
     return Evaluation(
         classes=predictions.classes,
         positive_class=positive_class,
@@ -84,6 +132,7 @@ def evaluate(
         seed=settings.seed,
         sides=sides,
         warnings=tuple(cautions),
+        unit=unit,
     )
 
 

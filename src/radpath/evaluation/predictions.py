@@ -15,7 +15,7 @@ from jaxtyping import Float64
 
 from radpath import files
 from radpath.errors import DataError, LeakError
-from radpath.records import PREDICTION_COLUMNS, PROBABILITY_PREFIX, SIDES, Side, probability_columns
+from radpath.records import PREDICTION_COLUMNS, PROBABILITY_PREFIX, SIDES, STAIN_COLUMN, Side, probability_columns
 
 SUM_TOLERANCE: Final = 1e-6  # a softmax in float32 over a hundred classes stays well inside
 
@@ -40,6 +40,8 @@ class Predictions:
     """In [0, 1]; every row sums to 1 within ``SUM_TOLERANCE``."""
     classes: tuple[str, ...]
     """At least two, in the order of the columns of ``probabilities``."""
+    stains: tuple[str | None, ...] | None = None
+    """The stain of each image where it is known; ``None`` where no image has one."""
 
     def __post_init__(self) -> None:
         _check_lengths(self)
@@ -67,15 +69,22 @@ def read_predictions(path: Path) -> Predictions:
 
 def write_predictions(predictions: Predictions, path: Path) -> None:
     """Write ``predictions.csv``, whole or not at all; reading it gives the same bits."""
+    with files.whole_file(path) as unfinished:
+        predictions_table(predictions).write_csv(unfinished)
+
+
+def predictions_table(predictions: Predictions) -> pl.DataFrame:
+    """Return the columns of ``predictions.csv``; that of stains only where there are any."""
     values = (predictions.record_ids, predictions.cases, predictions.sides, predictions.truth)
     columns = [pl.Series(name, value, dtype=pl.String) for name, value in zip(PREDICTION_COLUMNS, values, strict=True)]
+    if predictions.stains is not None:
+        columns.append(pl.Series(STAIN_COLUMN, predictions.stains, dtype=pl.String))
     names = probability_columns(list(predictions.classes))
     columns += [
         pl.Series(name, np.ascontiguousarray(column))
         for name, column in zip(names, predictions.probabilities.T, strict=True)
     ]
-    with files.whole_file(path) as unfinished:
-        pl.DataFrame(columns).write_csv(unfinished)
+    return pl.DataFrame(columns)
 
 
 def _read_text_table(path: Path) -> pl.DataFrame:
@@ -114,7 +123,15 @@ def _from_table(table: pl.DataFrame) -> Predictions:
         truth=tuple(name or None for name in truth),
         probabilities=np.column_stack([_numbers(table[name]) for name in probability_columns(classes)]),
         classes=tuple(classes),
+        stains=_stains(table),
     )
+
+
+def _stains(table: pl.DataFrame) -> tuple[str | None, ...] | None:
+    """Return the stains where the column is there and holds any."""
+    if STAIN_COLUMN not in table.columns or table[STAIN_COLUMN].null_count() == len(table):
+        return None
+    return tuple(name or None for name in table[STAIN_COLUMN].to_list())
 
 
 def _texts(column: pl.Series) -> tuple[str, ...]:
@@ -150,6 +167,10 @@ def _check_lengths(predictions: Predictions) -> None:
     for name, column in zip(PREDICTION_COLUMNS, columns, strict=True):
         if len(column) != num_rows:
             raise DataError(f"{name} has {len(column)} values for {num_rows} rows of probabilities; give one a row")
+    if predictions.stains is not None and len(predictions.stains) != num_rows:
+        raise DataError(
+            f"{STAIN_COLUMN} has {len(predictions.stains)} values for {num_rows} rows of probabilities; give one a row"
+        )
     if num_columns != len(predictions.classes):
         raise DataError(f"there are {num_columns} columns of probabilities for {len(predictions.classes)} classes")
     if num_columns < 2:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from radpath import files
 from radpath.errors import SettingsError
+from radpath.evaluation.cases import write_case_predictions
 from radpath.evaluation.estimates import Evaluation
-from radpath.evaluation.evaluate import EvaluationSettings, evaluate
+from radpath.evaluation.evaluate import EvaluationSettings, evaluate_with_cases
 from radpath.evaluation.predictions import read_predictions
 from radpath.recipes.experiment import read_experiment
 from radpath.recipes.report import write_run_report
@@ -46,9 +47,11 @@ def _evaluate_table(path: Path, assignments: list[str], out: Path | None) -> Eva
     if set(values) != {"evaluation"}:
         raise SettingsError("with a predictions.csv, only settings of [evaluation] can be set: --set evaluation.seed=1")
     settings = parse_settings(EvaluationSettings, values["evaluation"], source="--set evaluation")
-    evaluation = evaluate(read_predictions(path), settings)
+    evaluation, cases = evaluate_with_cases(read_predictions(path), settings)
     say_results(evaluation)
     if out is not None:
+        if cases is not None:
+            write_case_predictions(cases, out / "case_predictions.csv")
         files.write_json(out / "metrics.json", evaluation.to_dict())
         say("")
         say_path("Metrics", out / "metrics.json")

@@ -23,8 +23,9 @@ from radpath.data.split import Split, write_splits
 from radpath.data.stain.fitting import fit_stain_of
 from radpath.data.stain.normalisation import StainReference
 from radpath.errors import DataError
+from radpath.evaluation.cases import write_case_predictions
 from radpath.evaluation.estimates import Evaluation
-from radpath.evaluation.evaluate import evaluate
+from radpath.evaluation.evaluate import evaluate_with_cases
 from radpath.evaluation.predictions import Predictions, read_predictions, write_predictions
 from radpath.models.classifier import Classifier, build_classifier
 from radpath.recipes.beginning import check_sizes
@@ -267,6 +268,7 @@ def predict_all(
         truth=tuple(table["label"]),
         probabilities=np.concatenate(probabilities),
         classes=split.classes,
+        stains=None if table["stain"].null_count() == len(table) else tuple(table["stain"]),
     )
     if fabric.is_global_zero:
         write_predictions(predictions, folder.predictions)
@@ -274,9 +276,11 @@ def predict_all(
 
 
 def evaluate_run(experiment: Experiment, folder: RunFolder) -> tuple[Predictions, Evaluation]:
-    """Turn ``predictions.csv`` into ``metrics.json`` and ``thresholds.json``."""
+    """Turn ``predictions.csv`` into ``metrics.json``, ``thresholds.json`` and, by case, ``case_predictions.csv``."""
     predictions = read_predictions(folder.predictions)
-    evaluation = evaluate(predictions, experiment.evaluation)
+    evaluation, cases = evaluate_with_cases(predictions, experiment.evaluation)
+    if cases is not None:
+        write_case_predictions(cases, folder.case_predictions)
     files.write_json(folder.metrics, evaluation.to_dict())
     threshold = evaluation.threshold
     files.write_json(folder.thresholds, threshold.to_dict() if threshold else {"rule": "highest probability"})

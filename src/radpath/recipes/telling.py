@@ -14,6 +14,7 @@ from radpath.reporting.content import Choice
 from radpath.reporting.results import overall_estimates
 from radpath.reporting.wording import (
     SIDE_NAMES,
+    case_sentence,
     estimate_text,
     headline_sentence,
     metric_label,
@@ -88,15 +89,30 @@ def say_training(history: Sequence[Epoch]) -> None:
 
 def say_results(evaluation: Evaluation) -> None:
     """Print the result in one sentence, then the numbers of the side that counts most, and every caution."""
-    side = reported_sides(evaluation)[0]
     say("")
     say(headline_sentence(evaluation))
     say(threshold_sentence(evaluation))
+    _say_numbers(evaluation)
+    if evaluation.by_case is not None:
+        numbers = evaluation.by_case.numbers
+        say("")
+        say(f"By case: {headline_sentence(numbers)} {case_sentence(evaluation.by_case)}")
+        say(threshold_sentence(numbers))
+        _say_numbers(numbers)
+    say_rows("Cautions", [("-", warning) for warning in evaluation.all_warnings])
+
+
+def _say_numbers(evaluation: Evaluation) -> None:
+    """Print the numbers of the side that counts most."""
+    side = reported_sides(evaluation)[0]
     positive = f"'{evaluation.positive_class}' is positive; " if evaluation.positive_class is not None else ""
-    heading = f"{SIDE_NAMES[side.side]} side ({positive}{percent(evaluation.confidence, 0)} intervals by case)"
+    intervals = f"{positive}{percent(evaluation.confidence, 0)} intervals"
+    name = SIDE_NAMES[side.side]
+    heading = (
+        f"{name} side, by case ({intervals})" if evaluation.unit == "case" else f"{name} side ({intervals} by case)"
+    )
     estimates = overall_estimates(side.estimates, evaluation.positive_class)
     say_rows(heading, [_result_row(estimate, side, evaluation.positive_class) for estimate in estimates])
-    say_rows("Cautions", [("-", warning) for warning in evaluation.warnings])
 
 
 def _result_row(estimate: Estimate, side: SideEvaluation, positive_class: str | None) -> tuple[str, str, str]:

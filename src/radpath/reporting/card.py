@@ -9,11 +9,19 @@ from pathlib import Path
 
 from radpath import files
 from radpath.data.findings import counted
+from radpath.evaluation.estimates import Evaluation
 from radpath.reporting import tables
 from radpath.reporting.content import ReportContent
 from radpath.reporting.limits import GAPS, derived_limits
 from radpath.reporting.svg import printable
-from radpath.reporting.wording import SIDE_NAMES, headline_sentence, percent, reported_sides, threshold_sentence
+from radpath.reporting.wording import (
+    SIDE_NAMES,
+    case_sentence,
+    headline_sentence,
+    percent,
+    reported_sides,
+    threshold_sentence,
+)
 
 _MISSING = "**To be filled in by a person.**"
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|#&~$])")
@@ -36,7 +44,7 @@ def render_model_card(content: ReportContent) -> str:
         "Data": _data(content),
         "Results": _results(content),
         "Decision": [escaped(threshold_sentence(content.evaluation))],
-        "Caveats": [f"- {escaped(caveat)}" for caveat in (*content.evaluation.warnings, *derived_limits(content))],
+        "Caveats": [f"- {escaped(caveat)}" for caveat in (*content.evaluation.all_warnings, *derived_limits(content))],
         "Versions": _table(("What", "Value"), content.environment.items()),
     }
     body = [f"## {name}\n\n" + "\n".join(lines) + "\n" for name, lines in sections.items()]
@@ -80,7 +88,15 @@ def _data(content: ReportContent) -> list[str]:
 
 
 def _results(content: ReportContent) -> list[str]:
-    evaluation = content.evaluation
+    lines = _table_of_results(content.evaluation)
+    cases = content.evaluation.by_case
+    if cases is None:
+        return lines
+    by_case = ["### By case", "", escaped(case_sentence(cases)), escaped(threshold_sentence(cases.numbers)), ""]
+    return [*lines, "", *by_case, *_table_of_results(cases.numbers)]
+
+
+def _table_of_results(evaluation: Evaluation) -> list[str]:
     rows = []
     for row in tables.result_rows(evaluation):
         cells = (

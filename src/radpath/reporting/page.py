@@ -14,14 +14,21 @@ from markupsafe import Markup
 
 from radpath import files
 from radpath.data.findings import counted
-from radpath.evaluation.estimates import Evaluation
+from radpath.evaluation.estimates import CaseEvaluation, Evaluation
 from radpath.evaluation.metrics import METRICS
 from radpath.reporting import limits, tables
 from radpath.reporting.content import DataSummary, Mistake, ReportContent, Sample, TrainingSummary
 from radpath.reporting.figures import all_figures
 from radpath.reporting.results import operating_point
 from radpath.reporting.thumbnails import data_uri, is_lossless
-from radpath.reporting.wording import SIDE_NAMES, headline_sentence, percent, reported_sides, threshold_sentence
+from radpath.reporting.wording import (
+    SIDE_NAMES,
+    case_sentence,
+    headline_sentence,
+    percent,
+    reported_sides,
+    threshold_sentence,
+)
 
 _CONTENTS: Final = (
     ("data", "Data"),
@@ -80,7 +87,7 @@ def _top(content: ReportContent) -> dict[str, Any]:
         "classes": evaluation.classes,
         "positive_class": evaluation.positive_class,
         "failed": [check for check in content.split.checks if check.outcome == "failed"],
-        "warnings": evaluation.warnings,
+        "warnings": evaluation.all_warnings,
     }
 
 
@@ -122,6 +129,7 @@ def _results(content: ReportContent) -> dict[str, Any]:
         "reported_name": name,
         "result_columns": [SIDE_NAMES[side.side] for side in sides],
         "result_rows": tables.result_rows(evaluation),
+        "by_case": None if evaluation.by_case is None else _cases(evaluation.by_case),
         "class_tables": tables.class_tables(evaluation),
         "confusion": sides[0].confusion,
         "definitions": [(metric.title, metric.formula) for metric in METRICS.values()],
@@ -129,6 +137,19 @@ def _results(content: ReportContent) -> dict[str, Any]:
         "pr_caption": _pr_caption(evaluation, name.lower()),
         "mistakes": [_embedded_mistake(one) for one in content.mistakes],
     }  # fmt: skip
+
+
+def _cases(cases: CaseEvaluation) -> dict[str, Any]:
+    sides = reported_sides(cases.numbers)
+    return {
+        "rule": case_sentence(cases),
+        "headline": headline_sentence(cases.numbers),
+        "threshold": threshold_sentence(cases.numbers),
+        "columns": [f"{SIDE_NAMES[side.side]} ({counted(side.num_cases, 'case')})" for side in sides],
+        "rows": tables.result_rows(cases.numbers),
+        "confusion": sides[0].confusion,
+        "reported_name": SIDE_NAMES[sides[0].side],
+    }
 
 
 def _roc_caption(evaluation: Evaluation, side: str) -> str:

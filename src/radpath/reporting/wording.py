@@ -6,7 +6,7 @@ In: counts, shares and estimates. Out: short texts. What is undefined becomes it
 from typing import Final
 
 from radpath.data.findings import counted
-from radpath.evaluation.estimates import Estimate, Evaluation, SideEvaluation
+from radpath.evaluation.estimates import CaseEvaluation, Estimate, Evaluation, SideEvaluation, Unit
 from radpath.evaluation.metrics import METRICS
 from radpath.evaluation.thresholds import Threshold
 from radpath.records import Side
@@ -15,6 +15,17 @@ REPORTING_ORDER: Final[tuple[Side, ...]] = ("test", "validation", "train")
 """The side that the model has seen least comes first."""
 
 SIDE_NAMES: Final[dict[Side, str]] = {"train": "Training", "validation": "Validation", "test": "Test"}
+
+
+CASE_RULES: Final = {
+    "mean": "A case has the mean of its images' probabilities.",
+    "maximum": "A case has the highest of its images' probabilities.",
+    "top_k_mean": "A case has the mean of its images' {k} highest probabilities.",
+    "majority": "A case has the share of its images that were decided for a class.",
+    "noisy_or": "A case has the chance that at least one of its images is positive, were they independent.",
+    "svm": "A support vector machine looked at the {k} highest probabilities of each case.",
+}
+"""What each choice of ``evaluation.cases.rule`` does."""
 
 
 def reported_sides(evaluation: Evaluation) -> list[SideEvaluation]:
@@ -72,6 +83,8 @@ def headline_sentence(evaluation: Evaluation) -> str:
     """Return the result in one sentence: the side that counts most, its ROC AUC, and on how much it rests."""
     side = reported_sides(evaluation)[0]
     rests_on = f"{counted(side.num_images, 'image')} of {counted(side.num_cases, 'case')}"
+    if evaluation.unit == "case":
+        rests_on = counted(side.num_cases, "case")
     area = evaluation.headline(side.side)
     if area is None or area.value is None:
         reason = "it was not estimated" if area is None else value_text(area).removeprefix("undefined: ")
@@ -86,18 +99,35 @@ def threshold_sentence(evaluation: Evaluation) -> str:
     threshold = evaluation.threshold
     if threshold is None:
         return "The class with the highest probability is the decision; there is no threshold to choose."
-    decision = f"An image is called {threshold.positive_class} when its probability is at least {threshold.value:.4g}."
-    return f"{decision} {_threshold_source(threshold)}"
+    what = "An image" if evaluation.unit == "image" else "A case"
+    decision = f"{what} is called {threshold.positive_class} when its probability is at least {threshold.value:.4g}."
+    return f"{decision} {_threshold_source(threshold, evaluation.unit)}"
 
 
-def _threshold_source(threshold: Threshold) -> str:
+def _threshold_source(threshold: Threshold, unit: Unit) -> str:
     if threshold.fitted_on is None:
         return "The threshold is 0.5 and depends on no data."
     return (
         f"The threshold has the highest sensitivity + specificity (Youden) on the {threshold.fitted_on} side, "
-        f"{counted(threshold.num_images, 'image')} of which {threshold.num_positive:,} are positive. It was fixed "
+        f"{counted(threshold.num_images, unit)} of which {threshold.num_positive:,} are positive. It was fixed "
         "there, before the test side was looked at, and is the same on every side."
     )
+
+
+def case_sentence(cases: CaseEvaluation) -> str:
+    """Return how the images of a case became one prediction, and what was left out."""
+    sentences = [CASE_RULES[cases.rule].format(k=cases.k)]
+    if cases.stains == "apart":
+        sentences.append("The images of each stain were taken by themselves first.")
+    if cases.fitted_on:
+        learned = " and ".join(cases.fitted_on)
+        sentences.append(
+            f"It learned from {counted(cases.num_fitted, 'case')} ({learned}), and each of them was scored by machines "
+            "that were trained without it."
+        )
+    if cases.num_ambiguous:
+        sentences.append(f"{counted(cases.num_ambiguous, 'case')} with labels of several classes left out.")
+    return " ".join(sentences)
 
 
 def percent(share: float, digits: int = 1) -> str:
