@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from radpath.models import torchvision_compat
+from radpath.models.architectures import create_network
 from radpath.models.backbones import Backbone, BackboneSettings, build_backbone
 
 NetworkMaker = Callable[[str], nn.Module]
@@ -28,7 +28,7 @@ def bundled_backbone() -> Backbone:
 
 @pytest.fixture(scope="session")
 def wild_network() -> NetworkMaker:
-    """Return a maker of timm networks without classifier, in double precision and evaluation mode, drawn at random.
+    """Return a maker of networks without classifier, in double precision and evaluation mode, drawn at random.
 
     Freshly built networks have gains of one, offsets of zero, statistics of (0, 1) and some branches scaled by 1e-6:
     with these, many mistakes change nothing.
@@ -36,12 +36,9 @@ def wild_network() -> NetworkMaker:
 
     @functools.cache
     def make(name: str) -> nn.Module:
-        torchvision_compat.ensure_importable()
-        import timm
-
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(5)
-            network: nn.Module = timm.create_model(name, num_classes=0)
+            network, _ = create_network(name, from_hub=False)
             with torch.no_grad():
                 for tensor in (*network.parameters(), *network.buffers()):
                     if tensor.is_floating_point() and tensor.numel() == max(tensor.shape, default=1):

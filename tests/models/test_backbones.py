@@ -1,11 +1,10 @@
 """Padding changes nothing, in networks whose parameters are all drawn at random; what cannot be followed is refused."""
 
 import copy
-import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, cast, final
+from typing import Any, Literal
 
 import huggingface_hub.errors
 import pytest
@@ -14,12 +13,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.nn import functional
 
 from radpath.data.batches import CANVAS_STEP_PX
 from radpath.errors import SettingsError, WeightsError
 from radpath.models import torchvision_compat
-from radpath.models.backbones import Backbone, BackboneSettings, build_backbone, padding_problem, smallest_canvas
+from radpath.models.backbones import Backbone, BackboneSettings, build_backbone
+from radpath.models.probes import padding_problem
 from radpath.models.valid_area import ValidArea
 from radpath.models.weights import LoadReport
 from radpath.settings import parse_settings
@@ -40,9 +39,14 @@ SYMMETRIC = [  # padding and pooling of every kind, channel attention, layer sca
     "test_nfnet",
     "test_mambaout",
     "mobilenetv3_small_050",
+    "simple_cnn",
 ]
 SYMMETRIC_AND_LARGER = [
     "resnet18",
+    "resnet34",
+    "resnet50",
+    "preact_resnet18",
+    "preact_resnet50",
     "resnet50d",
     "seresnet18",
     "convnext_atto",
@@ -173,6 +177,11 @@ def test_a_fixed_canvas_may_have_any_side(bundled_backbone: Backbone, put_on_can
             require_equal(together[place], bundled_backbone(canvas, heights[place, None], widths[place, None])[0])
 
 
+@pytest.mark.parametrize("name", [*SYMMETRIC, *SAME_AS_IN_TENSORFLOW, *slow([*SYMMETRIC_AND_LARGER, *SAME_AND_LARGER])])
+def test_a_network_that_follows_padding_has_no_problem(wild_network: NetworkMaker, name: str) -> None:
+    assert padding_problem(wild_network(name)) is None
+
+
 def test_in_training_the_batch_statistics_are_those_of_the_valid_positions(
     wild_network: NetworkMaker, put_on_canvas: CanvasMaker
 ) -> None:
@@ -188,117 +197,13 @@ def test_in_training_the_batch_statistics_are_those_of_the_valid_positions(
     )
 
 
-MIXING = {
-    "test_vit": r"^it does not run on padded images of any size \(|^padding changes its features",
-    "test_coatnet": r"^it does not run on padded images of any size \(",
-    "test_efficientnet_gn": r"^padding changes its features by a relative 0\.\d+ although it is masked$",
-    "edgenext_xx_small": r"^padding changes its features",  # hidden by a layer scale of 1e-6
-    "swiftformer_xs": r"^padding changes its features",  # hidden by a layer scale with three dimensions
-    "gcresnext26ts": r"^padding changes its features",  # hidden by a last layer of zeros, and by a sharp softmax
-    "poolformer_s12": r"^padding changes its features",
-    "halonet26t": r"^it does not run on padded images of any size \(AssertionError\)$",  # an assertion without words
-}
-MIXING_AND_LARGER = {
-    "resnetv2_50d_gn": r"^padding changes its features",
-    "vit_tiny_patch16_224": r"^it does not run on padded images of any size \(Input height \(96\)",
-    "swin_tiny_patch4_window7_224": r"^it does not run on padded images of any size \(Input height \(96\)",
-    "resnetblur50": r"a layer pads with mode='reflect'",
-    "bat_resnext26ts": r"a pooling to \(8, 1\) positions depends on the canvas",
-    "mobilevit_xxs": r"^padding changes its features",
-    "efficientvit_b0": r"\(a layer pads|^padding changes",
-    "convmixer_768_32": r"a convolution has padding='same'",
-}
-
-
-def fresh(name: str) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network: nn.Module = timm.create_model(name, num_classes=0)
-    return network
-
-
-@pytest.mark.parametrize("name", [*MIXING, *slow(list(MIXING_AND_LARGER))])
-def test_a_network_that_mixes_positions_in_other_ways_is_found_out(name: str) -> None:
-    problem = padding_problem(fresh(name))
-    assert problem is not None
-    assert re.search({**MIXING, **MIXING_AND_LARGER}[name], problem)
-
-
-@pytest.mark.parametrize("name", [*SYMMETRIC, *SAME_AS_IN_TENSORFLOW, *slow([*SYMMETRIC_AND_LARGER, *SAME_AND_LARGER])])
-def test_a_network_that_follows_padding_has_no_problem(name: str) -> None:
-    assert padding_problem(fresh(name)) is None
-
-
-def test_measuring_leaves_the_network_as_it_was() -> None:
-    network = fresh("test_resnet").train()
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    padding_problem(network)
-    smallest_canvas(network)
-    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
-    assert all(parameter.requires_grad for parameter in network.parameters())
-    assert all(module.training for module in network.modules())
-
-
-@final
-class Pooled(nn.Module):
-    """Layers, then a mean over positions."""
-
-    def __init__(self, *layers: nn.Module) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return cast("Tensor", self.layers(images)).mean((2, 3))
-
-
-def test_features_that_are_no_vectors_are_a_problem() -> None:
-    assert padding_problem(nn.Conv2d(3, 4, 1)) == (
-        "it does not run on padded images of any size (its features have 4 dimensions, not 2)"
-    )
-
-
-@final
-class Halves(nn.Module):
-    """Two branches that halve in different ways, after some halvings; they agree where the side is even there."""
-
-    def __init__(self, depth: int) -> None:
-        super().__init__()
-        self.before = nn.Sequential(*[nn.Conv2d(3, 3, 3, 2, 1) for _ in range(depth)])
-        self.convolution = nn.Conv2d(3, 3, 3, 2, 1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        halved = self.before(images)
-        return cast("Tensor", self.convolution(halved) + functional.max_pool2d(halved, 2)).mean((2, 3))
-
-
-@pytest.mark.parametrize("depth", range(5))
-def test_branches_that_disagree_on_odd_sides_are_found_out_at_any_depth(depth: int) -> None:
-    assert padding_problem(Halves(depth)) is not None
-
-
 def test_a_network_that_does_not_follow_padding_sees_the_canvas_as_it_is(put_on_canvas: CanvasMaker) -> None:
-    network = Pooled(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4)).eval()
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
     backbone = wrap(network)
     images = draw_images([(20, 30), (32, 9)], dtype=torch.float32)
     canvas = put_on_canvas(images, height=32, width=32)
     assert backbone.padding_problem is not None
     assert torch.equal(backbone(canvas, *sides_of(images)), network(canvas))
-
-
-@pytest.mark.parametrize(("kernel", "smallest"), [(3, 32), (33, 64), (70, 96)])
-def test_the_smallest_canvas_is_the_smallest_on_which_the_network_runs(kernel: int, smallest: int) -> None:
-    network = Pooled(nn.Conv2d(3, 4, kernel)).train()
-    assert smallest_canvas(network) == smallest
-    assert network.training
-
-
-def test_a_network_that_runs_on_no_canvas_is_refused() -> None:
-    with pytest.raises(SettingsError, match=r"^model\.backbone runs on no canvas of 32 to 512 px; choose another$"):
-        smallest_canvas(Pooled(nn.Conv2d(3, 1, 513)))
-
-
-def test_inception_needs_96_pixels() -> None:
-    assert smallest_canvas(timm.create_model("inception_v3", num_classes=0)) == 96
 
 
 @pytest.mark.parametrize(
@@ -340,6 +245,12 @@ def test_the_bundled_weights_want_pixels_of_minus_one_to_one(bundled_backbone: B
         ),
         ({"backbone": "Zürich"}, r"^model\.backbone is 'Zürich', which timm does not know$"),
         ({"weights": "file"}, r"^model\.weights is 'file', but model\.weights_file is not set$"),
+        (
+            {"backbone": "simple_cnn", "weights": "hub"},
+            r"^model\.weights is 'hub', but nobody publishes weights for 'simple_cnn'; set it to 'none', or to 'file'",
+        ),
+        ({"backbone": "preact_resnet34"}, r"^model\.weights is 'bundled', but nobody publishes weights for 'preact_"),
+        ({"backbone": "preact_resnet17"}, r"^model\.backbone is 'preact_resnet17', .*did you mean preact_resnet1"),
         (
             {"weights_file": "a.safetensors"},
             r"^model\.weights_file is set, but model\.weights is 'bundled'; set it to 'file'$",
@@ -430,3 +341,42 @@ def test_weights_from_a_file_leave_out_the_classifier_that_timm_names(tmp_path: 
     assert backbone.report.left_over == ("fc.bias", "fc.weight")
     for name, tensor in backbone.network.state_dict().items():
         assert torch.equal(tensor, whole.state_dict()[name])
+
+
+NAMED = ["resnet18", "tf_efficientnet_lite0", "convnext_atto", "simple_cnn"]
+NAMED_AND_LARGER = [
+    *("resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "inception_v3", "vit_tiny_patch16_224"),
+    *("preact_resnet18", "preact_resnet34", "preact_resnet50", "preact_resnet101", "preact_resnet152"),
+]
+
+
+@pytest.mark.parametrize("name", [*NAMED, *slow(NAMED_AND_LARGER)])
+def test_every_parameter_of_a_named_backbone_gets_a_gradient_and_its_features_have_the_measured_length(
+    name: str,
+) -> None:
+    backbone = build_backbone(BackboneSettings(backbone=name, weights="none")).train()
+    side = backbone.required_size_px or max(backbone.smallest_canvas_px, 64)
+    random = torch.Generator().manual_seed(1)
+    for gain in (weight for weight in backbone.parameters() if weight.dim() == 1):
+        gain.data.uniform_(0.5, 1.5, generator=random)  # some begin at zero, and hide what stands before them
+    features = backbone(torch.rand(2, 3, side, side, generator=random), *[torch.tensor([side, side])] * 2)
+    assert features.shape == (2, backbone.num_features)
+    assert not torch.equal(features[0], features[1])
+    (features * torch.randn(features.shape, generator=random)).sum().backward()
+    silent = [name for name, weight in backbone.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert silent == []
+    if name == "vit_tiny_patch16_224":
+        assert backbone.padding_problem is not None
+    else:
+        assert backbone.padding_problem is None
+
+
+def test_attention_changes_nothing_at_first_and_is_a_part_of_what_learns(put_on_canvas: CanvasMaker) -> None:
+    plain, attended = (build_backbone(BackboneSettings(attention=attention)).eval() for attention in ("none", "cbam"))
+    images = draw_images([(40, 64), (64, 50)], dtype=torch.float32)
+    canvas, sides = put_on_canvas(images, height=64, width=64), sides_of(images)
+    with torch.no_grad():
+        assert torch.equal(plain(canvas, *sides), attended(canvas, *sides))
+    assert attended.report == plain.report
+    added = {name for name, _ in attended.named_parameters() if ".attention." in name}
+    assert {name.split(".attention.")[0] for name in added} == {f"network.blocks.{stage}" for stage in (1, 2, 4, 6)}

