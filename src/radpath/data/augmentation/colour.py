@@ -84,4 +84,5 @@ def mix_channels(
     images: Images, matrices: Float[Tensor, "batch channels channels"], offsets: Float[Tensor, "batch channels 1"]
 ) -> Images:
     """Return ``matrix @ channels + offset`` at every pixel."""
-    return torch.baddbmm(offsets, matrices, images.flatten(2)).view_as(images)
+    # Not baddbmm, which begins with a copy of the offsets for every pixel.
+    return torch.bmm(matrices, images.flatten(2)).add_(offsets).view_as(images)
