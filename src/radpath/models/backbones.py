@@ -15,7 +15,7 @@ from radpath.data.batches import CANVAS_STEP_PX
 from radpath.errors import SettingsError
 from radpath.models import architectures, weights
 from radpath.models.cbam import add_cbam
-from radpath.models.grey import sum_colours
+from radpath.models.grey import require_summable, sum_colours
 from radpath.models.probes import padding_problem, run_empty, smallest_canvas
 from radpath.models.valid_area import ValidArea
 from radpath.settings import Settings
@@ -56,6 +56,8 @@ class Backbone(nn.Module):
         self.mean: tuple[float, ...] = tuple(config["mean"])
         self.std: tuple[float, ...] = tuple(config["std"])
         self._first_conv = config.get("first_conv")
+        self.in_channels = 3
+        """Channels of the images that go in: 3, or 1 behind ``sum_colours``."""
         self.padding_problem = padding_problem(network)
         """Why padded images cannot be used with this network; None where padding changes nothing."""
         self.required_size_px: int | None = config["input_size"][-1] if config.get("fixed_input_size") else None
@@ -87,15 +89,17 @@ class Backbone(nn.Module):
         Raises:
             SettingsError: its first layer cannot be summed.
         """
-        return sum_colours(self.network, self._first_conv, mean=mean, std=std)
+        one = sum_colours(self.network, self._first_conv, mean=mean, std=std)
+        self.in_channels = 1
+        return one
 
 
 def build_backbone(settings: BackboneSettings) -> Backbone:
     """Create the network, load its weights strictly, and add what is asked for.
 
     Raises:
-        SettingsError: nobody has a network of this name, it cannot have model.attention, or the settings contradict
-            each other.
+        SettingsError: nobody has a network of this name, it cannot have model.attention or model.grey, or the
+            settings contradict each other.
         WeightsError: the weights are missing or do not fit.
     """
     _check(settings)
@@ -115,6 +119,8 @@ def build_backbone(settings: BackboneSettings) -> Backbone:
         origin = f"timm hub {settings.backbone}" if settings.weights == "hub" else "random"
         loaded = len(network.state_dict()) if settings.weights == "hub" else 0
         report = weights.LoadReport(source=settings.weights, origin=origin, sha256="", loaded=loaded, left_over=())
+    if settings.grey == "sum":
+        require_summable(network, config.get("first_conv"))
     if settings.attention == "cbam":
         side_px = config["input_size"][-1]
         add_cbam(network, name=settings.backbone, run=lambda network: run_empty(network, side_px))

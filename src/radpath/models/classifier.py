@@ -51,6 +51,15 @@ class ModelSettings(BackboneSettings):
     head: HeadSettings = Field(default_factory=HeadSettings)
 
     @model_validator(mode="after")
+    def _attention_has_to_learn(self) -> "ModelSettings":
+        if self.attention != "none" and learns_nothing_of_the_backbone(self.freeze):
+            raise ValueError(
+                f"model.attention = '{self.attention}' begins as no change, and with model.freeze = '{self.freeze}' it "
+                "stays so; set model.freeze to 'none' or 'top-1', or model.attention to 'none'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _random_weights_need_batch_statistics(self) -> "ModelSettings":
         if (
             self.weights == "none"
@@ -78,6 +87,12 @@ class Classifier(nn.Module):
         """
         super().__init__()
         self.backbone = backbone
+        self.mean: Tensor
+        self.std: Tensor
+        mean, std = _normalisation(backbone, settings)
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
+        self._blue_first = settings.normalisation == "caffe"
         self.num_classes, self.link = num_classes, link
         self.stages: tuple[Stage, ...] = stages_of(backbone.network)
         freezing = read_freeze(settings.freeze, self.stages, backbone=backbone.name)
@@ -95,12 +110,6 @@ class Classifier(nn.Module):
         num_outputs = num_classes - (link == "ordinal")
         self.head = build_head(settings.head, num_features=backbone.num_features, num_classes=num_outputs)
         self._keeps_statistics = settings.norm_statistics == "frozen"
-        self.mean: Tensor
-        self.std: Tensor
-        mean, std = _NORMALISATIONS.get(settings.normalisation, (backbone.mean, backbone.std))
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
-        self._blue_first = settings.normalisation == "caffe"
         self._learnable = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         self._places = {name: self._place(name) for name in self.state_dict()}
         self.thaw(0)
@@ -162,13 +171,13 @@ class Classifier(nn.Module):
         heights_px: Int[Tensor, " batch"],
         widths_px: Int[Tensor, " batch"],
     ) -> Float[Tensor, "batch features"]:
-        """Return the backbone's features of images in about 0..1; grey images are repeated to three channels."""
+        """Return the backbone's features of images in about 0..1; grey ones go in as ``model.grey`` says."""
         features: Tensor = self.backbone(self._normal(images), heights_px, widths_px)
         return features
 
     def _normal(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch 3 height width"]:
         """Return pixels as the backbone's weights want them."""
-        colours = images.expand(-1, 3, -1, -1)
+        colours = images.expand(-1, self.backbone.in_channels, -1, -1)
         normal = ((colours.flip(1) if self._blue_first else colours) - self.mean) / self.std
         return normal.contiguous(memory_format=torch.channels_last)
 
@@ -232,6 +241,15 @@ class Classifier(nn.Module):
         return digest_of(tensors) if tensors else ""
 
 
+def _normalisation(backbone: Backbone, settings: ModelSettings) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation of each channel that goes in; the backbone is changed where that is to be one."""
+    mean, std = _NORMALISATIONS.get(settings.normalisation, (backbone.mean, backbone.std))
+    if settings.grey == "sum":
+        one_mean, one_std = backbone.sum_colours(mean, std)
+        mean, std = (one_mean,), (one_std,)
+    return torch.tensor(mean).view(1, -1, 1, 1), torch.tensor(std).view(1, -1, 1, 1)
+
+
 def build_classifier(settings: ModelSettings, *, num_classes: int, seed: int, link: Link = "softmax") -> Classifier:
     """Build the network; the head's first weights follow the seed.
 
@@ -263,6 +281,6 @@ def changing_tensors(model: Classifier) -> dict[str, Tensor]:
     return {name: value for name, value in model.state_dict().items() if model.stage_index(name) >= model.fixed_stages}
 
 
-def _empty_canvas(backbone: Backbone) -> Float[Tensor, "1 3 side side"]:
+def _empty_canvas(backbone: Backbone) -> Float[Tensor, "1 channels side side"]:
     side = backbone.required_size_px or backbone.smallest_canvas_px
-    return next(backbone.parameters()).new_zeros(1, 3, side, side)
+    return next(backbone.parameters()).new_zeros(1, backbone.in_channels, side, side)

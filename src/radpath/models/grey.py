@@ -14,7 +14,6 @@ import copy
 from typing import Final
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from radpath.errors import SettingsError
@@ -35,18 +34,28 @@ def sum_colours(
         std: what each is divided by now.
 
     Raises:
-        SettingsError: the first layer is no convolution whose weights can be summed.
+        SettingsError: as ``require_summable``.
     """
-    layer = _first_layer(network, first_conv)
+    layer = require_summable(network, first_conv)
     one_mean, one_std = sum(mean) / _COLOURS, sum(std) / _COLOURS
     changed = _summed(layer, mean=torch.tensor(mean), std=torch.tensor(std), one_mean=one_mean, one_std=one_std)
-    if _difference(layer, changed, mean=mean, std=std, one_mean=one_mean, one_std=one_std) > _TOLERANCE:
+    network.set_submodule(str(first_conv), changed)
+    return one_mean, one_std
+
+
+def require_summable(network: nn.Module, first_conv: object) -> nn.Conv2d:
+    """Return a network's first convolution, of whose result summed weights have been measured to change nothing.
+
+    Raises:
+        SettingsError: the first layer is no convolution of three colours, or changes its weights before it uses them.
+    """
+    layer = _first_layer(network, first_conv)
+    if _difference(layer) > _TOLERANCE:
         raise SettingsError(
             f"model.grey is 'sum', but the first layer of this backbone ({first_conv}, {type(layer).__name__}) does "
             "not add up its channels as they are; set model.grey to 'repeat'"
         )
-    network.set_submodule(str(first_conv), changed)
-    return one_mean, one_std
+    return layer
 
 
 def _first_layer(network: nn.Module, first_conv: object) -> nn.Conv2d:
@@ -77,25 +86,11 @@ def _summed(layer: nn.Conv2d, *, mean: Tensor, std: Tensor, one_mean: float, one
 
 
 @torch.no_grad()
-def _difference(
-    layer: nn.Conv2d,
-    changed: nn.Conv2d,
-    *,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-    one_mean: float,
-    one_std: float,
-) -> float:
-    """Return by how much, relatively, both layers differ on a grey image, in the middle of it."""
-    before, after = copy.deepcopy(layer).double(), copy.deepcopy(changed).double()
-    reach = 2 * max(layer.kernel_size) * max(layer.stride)
-    image = torch.rand(1, 1, 4 * reach, 4 * reach, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    colours = torch.cat([(image - m) / s for m, s in zip(mean, std, strict=True)], dim=1)
-    expected, found = _middle(before(colours)), _middle(after((image - one_mean) / one_std))
+def _difference(layer: nn.Conv2d) -> float:
+    """Return by how much, relatively, the layer with summed weights differs on a grey image."""
+    whole = copy.deepcopy(layer).double()
+    summed = _summed(whole, mean=torch.zeros(_COLOURS), std=torch.ones(_COLOURS), one_mean=0.0, one_std=1.0)
+    side = 4 * max(layer.kernel_size) * max(layer.stride)
+    image = torch.rand(1, 1, side, side, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected, found = whole(image.expand(-1, _COLOURS, -1, -1)), summed(image)
     return float((expected - found).abs().max() / expected.abs().max().clamp(min=1e-12))
-
-
-def _middle(maps: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels rows columns"]:
-    """Leave out a quarter at each side, which is farther than a kernel reaches over the border."""
-    height, width = maps.shape[-2:]
-    return maps[..., height // 4 : -height // 4, width // 4 : -width // 4]
