@@ -21,7 +21,7 @@ Program = Callable[..., "subprocess.CompletedProcess[str]"]
 COMMANDS = (
     *("fit", "train", "evaluate", "predict"),
     *("scan", "split", "prepare", "preview", "steps", "describe", "audit"),
-    *("doctor", "demo"),
+    *("convert-weights", "doctor", "demo"),
 )
 HEAVY = ("torch", "timm", "polars", "matplotlib", "numpy", "scipy", "PIL", "tomlkit")
 

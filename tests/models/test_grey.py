@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from radpath.errors import SettingsError
 from radpath.models.architectures import create_network
+from radpath.models.classifier import ModelSettings, build_classifier
 from radpath.models.grey import sum_colours
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -92,3 +93,26 @@ def test_a_network_without_one_first_convolution_of_three_colours_is_refused(
 ) -> None:
     with pytest.raises(SettingsError, match=r"does not begin with one convolution of three colours .*'repeat'$"):
         sum_colours(nn.Sequential(layer), first_conv, mean=HALF[0], std=HALF[1])
+
+
+@pytest.mark.parametrize("normalisation", ["weights", "none", "caffe"])
+@pytest.mark.parametrize("freeze", ["none", "top-1"])
+def test_a_classifier_gives_the_same_logits_for_grey_images_as_one_channel_or_three(
+    normalisation: str, freeze: str
+) -> None:
+    values = {"backbone": "test_convnext", "weights": "none", "norm_statistics": "batch", "freeze": freeze}
+    repeats, sums = (
+        build_classifier(
+            ModelSettings.model_validate({**values, "normalisation": normalisation, "grey": grey}),
+            num_classes=2,
+            seed=3,
+        ).eval()
+        for grey in ("repeat", "sum")
+    )
+    images, sides = grey_image(96).float(), (torch.tensor([96, 60]), torch.tensor([96, 70]))
+    with torch.no_grad():
+        expected = repeats(images, *sides)
+        torch.testing.assert_close(sums(images, *sides), expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+        if freeze != "none":
+            torch.testing.assert_close(sums.onwards(sums.until(images, *sides)), sums(images, *sides))
+    assert sums.mean.shape == (1, 1, 1, 1)

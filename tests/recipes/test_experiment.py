@@ -60,6 +60,8 @@ def test_values_are_plain_after_a_journey_through_toml() -> None:
         (["pixels.sise=native"], r"^--set: unknown setting 'pixels.sise'; did you mean 'pixels.size'\?$"),
         (["training=3"], r"^--set: setting 'training' is 3; it must be"),
         (["training.epochs.more=3"], r"."),
+        (["model.grey=sum"], r"^--set: model.grey is 'sum', .* pixels.channels is 'rgb'; set pixels.channels to 'grey'"),
+        (["model.attention=cbam", "model.freeze=all"], r"^--set: model: model.attention = 'cbam' begins as no change"),
     ],
 )
 def test_what_cannot_be_is_refused(wishes: list[str], message: str) -> None:

@@ -119,6 +119,16 @@ def test_a_transformer_gets_its_only_size_with_the_reason() -> None:
     assert made["pixels.size_px"] == ("160", "backbone 'test_vit' takes no other size")
 
 
+def test_a_network_of_one_channel_gets_grey_pixels() -> None:
+    assert follow_wishes({"model.grey": "sum"}).values == {"pixels": {"channels": "grey"}}
+    assert plan(VARIED, asked={"model.grey": "sum"})["pixels.channels"][0] == "grey"
+
+
+def test_attention_learns_where_a_cpu_would_freeze_everything() -> None:
+    many = dataclasses.replace(ALIKE, num_images=100_000)
+    assert plan(many, asked={"model.attention": "cbam"})["model.freeze"][0] == "top-1"
+
+
 @pytest.mark.parametrize(("wish", "found"), [("fixed", VARIED), ("native", ALIKE)])
 def test_a_wished_kind_of_size_gets_the_settings_that_go_with_it(wish: str, found: Fingerprint) -> None:
     made = plan(found, asked={"pixels.size": wish})

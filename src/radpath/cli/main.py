@@ -213,6 +213,29 @@ def audit(images: Images, labels: Labels = None, settings: Sets = None, out: Out
 
 
 @app.command()
+def convert_weights(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint: .pt, .pth, .ckpt or .safetensors.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="A new .safetensors file, for model.weights_file.")],
+    backbone: Annotated[str, typer.Option("--backbone", metavar="NAME", help="The network that the weights are for.")],
+    layout: Annotated[
+        str,
+        typer.Option("--layout", help="Whose names: timm, torchvision, radimagenet, kimianet, efficientnet_pytorch."),
+    ] = "auto",
+    prefix: Annotated[
+        str | None,
+        typer.Option("--prefix", help="What stands in front of the names that are wanted, for files with more."),
+    ] = None,
+) -> None:
+    """Bring the weights of others into a run's form.
+
+    Pickles are read by PyTorch's restricted reader, in a process of its own. A report tells what became of each tensor.
+    """
+    from radpath.recipes.convert_weights import convert_weights as recipe
+
+    recipe(source, target, backbone=backbone, layout=layout, prefix=prefix)
+
+
+@app.command()
 def doctor() -> None:
     """Tell what is installed, and try what a run needs.
 

@@ -34,7 +34,7 @@ _PACKAGES: Final = (
 )
 _WEIGHTS: Final = (
     ("bundled", "ImageNet weights of tf_efficientnet_lite0, the default; tried below"),
-    ("file", "any .safetensors file with timm's names, by model.weights_file"),
+    ("file", "any .safetensors file that fits, by model.weights_file; `radpath convert-weights` makes one"),
     ("hub", "timm's weights by name; they need a network the first time, and are not tried here"),
 )
 _SIDE_PX: Final = 96

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from radpath.data.audit.study import AuditSettings
 from radpath.data.augmentation.settings import AugmentationSettings
@@ -36,6 +36,15 @@ class Experiment(Settings):
     prediction: PredictionSettings = Field(default_factory=PredictionSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
     device: DeviceSettings = Field(default_factory=DeviceSettings)
+
+    @model_validator(mode="after")
+    def _one_channel_is_grey(self) -> "Experiment":
+        if self.model.grey == "sum" and self.pixels.channels != "grey":
+            raise ValueError(
+                f"model.grey is 'sum', for a network of one channel, but pixels.channels is '{self.pixels.channels}'; "
+                "set pixels.channels to 'grey', or model.grey to 'repeat'"
+            )
+        return self
 
 
 _HEADING = """A complete radpath experiment: every setting, what it means, and why it has this value.

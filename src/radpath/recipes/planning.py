@@ -93,6 +93,8 @@ def _wish_rules(asked: Mapping[str, Any]) -> list[Rule]:
         rules.append(("model.norm_statistics", "batch", "random weights bring no statistics that could be kept"))
         if asked.get("training.epochs") != 0:  # without epochs, fitting the head is all that is learned
             rules.append(("training.head_start", "random", "features of random weights say little to fit a head on"))
+    if asked.get("model.grey") == "sum":
+        rules.append(("pixels.channels", "grey", "model.grey = 'sum' makes a network of one channel"))
     if asked.get("pixels.intensity") == "zscore":
         rules.append(("model.normalisation", "none", "z-scores are centred and scaled already"))
     return rules
@@ -209,6 +211,8 @@ def _freeze_rule(
         return "none", f"a GPU can adapt every layer to {images}"
     if megapixels <= _FINE_TUNING_MEGAPIXELS:
         return "none", f"{images} are few enough to adapt every layer in minutes"
+    if asked.get("model.attention", "none") != "none":
+        return "top-1", f"{images} would take a CPU too long, but attention has to learn behind one stage at least"
     return "all", f"{images} would take a CPU too long; a frozen backbone sees each image only once"
 
 
