@@ -14,6 +14,7 @@ from radpath.models import torchvision_compat
 from radpath.models.backbones import Backbone
 from radpath.models.classifier import Classifier, ModelSettings, build_classifier, changing_tensors, checksum
 from radpath.models.heads import HeadSettings
+from radpath.models.weights import LoadReport
 from radpath.settings import parse_settings
 
 torchvision_compat.ensure_importable()
@@ -193,3 +194,117 @@ def test_pixels_are_normalised_as_the_setting_names_it(small_settings: dict[str,
 
 def _statistics_of(backbone: Backbone) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return backbone.mean, backbone.std
+
+
+def tensors_by_stage(model: Classifier) -> list[dict[str, Tensor]]:
+    groups: list[dict[str, Tensor]] = [{} for _ in range(len(model.stages) + 1)]
+    for name, tensor in model.state_dict().items():
+        groups[model.stage_index(name)][name] = tensor.clone()
+    return groups
+
+
+@pytest.mark.parametrize("num_learning", [1, 3])
+def test_top_n_keeps_the_weights_and_statistics_of_all_other_stages(
+    small_settings: dict[str, Any], num_learning: int
+) -> None:
+    settings = ModelSettings(**small_settings, freeze=f"top-{num_learning}", norm_statistics="batch")
+    model = build_classifier(settings, num_classes=3, seed=0)
+    before, checked = tensors_by_stage(model), model.frozen_checksum()
+    take_steps(model)
+    frozen = 5 - num_learning
+    for place, (old, new) in enumerate(zip(before, tensors_by_stage(model), strict=True)):
+        assert [torch.equal(old[name], new[name]) for name in old] == [place < frozen] * len(old), place
+    assert model.frozen_checksum() == checked
+    assert set(changing_tensors(model)) == {name for group in before[frozen:] for name in group}
+    assert model.frozen_stages == model.fixed_stages == frozen
+    assert model.learning_sentence().endswith("stage4 and the head learn")
+
+
+def test_pooling_learns_with_the_head_while_everything_else_is_frozen(small_settings: dict[str, Any]) -> None:
+    settings = ModelSettings(**small_settings, freeze="all", pooling="attention")
+    model = build_classifier(settings, num_classes=3, seed=0)
+    take_steps(model)
+    assert set(changing_tensors(model)) == {"backbone.network.global_pool.query", "head.weight", "head.bias"}
+    assert model.stage_index("backbone.network.global_pool.query") == model.stage_index("head.bias") == 5
+    assert model.backbone.network.get_parameter("global_pool.query").any()
+    assert not model.features_are_fixed
+    assert model.learning_sentence() == "pooling and the head learn"
+
+
+def test_features_are_fixed_only_where_nothing_in_front_of_the_head_learns(small_settings: dict[str, Any]) -> None:
+    fixed = {
+        freeze: build_classifier(ModelSettings(**small_settings, freeze=freeze), num_classes=2, seed=0)
+        for freeze in ("all", "freezeall", "top-1", "none")
+    }
+    assert {freeze: model.features_are_fixed for freeze, model in fixed.items()} == {
+        "all": True,
+        "freezeall": True,
+        "top-1": False,
+        "none": False,
+    }
+    assert [fixed[freeze].learning_sentence() for freeze in ("all", "none")] == ["the head learns", "everything learns"]
+    assert "left BatchNorm" in fixed["freezeall"].freeze_note
+    fixed["all"].plan_thaw(1)
+    assert not fixed["all"].features_are_fixed
+
+
+def test_stages_thaw_from_the_last_and_keep_their_place_among_what_changes(small_settings: dict[str, Any]) -> None:
+    model = build_classifier(
+        ModelSettings(**small_settings, freeze="top-1", norm_statistics="batch"), num_classes=3, seed=0
+    )
+    model.plan_thaw(2)
+    changing, checked = set(changing_tensors(model)), model.frozen_checksum()
+    assert model.learning_sentence() == "stage4 and the head learn, later stage3, stage2 too"
+    for thawed in (0, 1, 2, 1):  # and back, as a run that is resumed may begin anywhere
+        model.thaw(thawed)
+        before = tensors_by_stage(model)
+        take_steps(model, steps=1)
+        learned = [
+            any(not torch.equal(old[name], new[name]) for name in old)
+            for old, new in zip(before, tensors_by_stage(model), strict=True)
+        ]
+        assert learned == [place >= 4 - thawed for place in range(6)]
+        assert model.frozen_stages == 4 - thawed
+        assert set(changing_tensors(model)) == changing
+        assert model.frozen_checksum() == checked
+    model.thaw(9)
+    assert model.frozen_stages == model.fixed_stages == 0
+    assert model.frozen_checksum() == ""
+
+
+def test_a_name_that_the_model_does_not_have_has_no_stage(small_settings: dict[str, Any]) -> None:
+    model = build_classifier(ModelSettings(**small_settings), num_classes=2, seed=0)
+    assert model.stage_index("backbone.network.conv1.0.weight") == 0
+    assert model.stage_index("backbone.network.layer4.0.bn1.running_mean") == 4
+    with pytest.raises(KeyError, match="layer9"):
+        model.stage_index("backbone.network.layer9.weight")
+
+
+def test_a_parameter_that_never_learned_does_not_begin_to() -> None:
+    class Fixed(nn.Module):
+        """A network with constants among its parameters, as some transformers have for their positions."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(3, 4, 1)
+            self.places = nn.Parameter(torch.ones(4), requires_grad=False)
+
+        def forward(self, images: Tensor) -> Tensor:
+            pooled: Tensor = self.layer(images).mean((2, 3)) + self.places
+            return pooled
+
+    report = LoadReport(source="none", origin="random", sha256="", loaded=0, left_over=())
+    backbone = Backbone(Fixed(), name="fixed", report=report, config={"mean": (0.5,) * 3, "std": (0.5,) * 3})
+    settings = ModelSettings(weights="none", norm_statistics="batch", freeze="all")
+    model = Classifier(backbone, settings, num_classes=2)
+    model.thaw(1)
+    assert {name for name, parameter in model.named_parameters() if not parameter.requires_grad} == {
+        "backbone.network.places"
+    }
+
+
+def test_random_weights_may_keep_their_statistics_where_all_of_them_are_frozen() -> None:
+    for freeze in ("all", "freezeall"):
+        assert ModelSettings(weights="none", freeze=freeze).norm_statistics == "frozen"
+    with pytest.raises(ValueError, match=r"set model\.norm_statistics = 'batch'"):
+        ModelSettings(weights="none", freeze="top-1")

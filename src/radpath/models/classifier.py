@@ -8,16 +8,16 @@ be kept, and the rest run on it (``models.cut``).
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Final, Literal, final
+from typing import Annotated, Final, Literal, final
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 
 from radpath.models.backbones import Backbone, BackboneSettings, build_backbone
 from radpath.models.cut import Activations, Cut
-from radpath.models.freezing import FREEZE_PATTERN, learns_nothing_of_the_backbone, read_freeze
+from radpath.models.freezing import checked_freeze, learns_nothing_of_the_backbone, read_freeze
 from radpath.models.heads import HeadSettings, build_head
 from radpath.models.pooling import attach_attention
 from radpath.models.stages import Stage, place_of, stages_of
@@ -35,7 +35,7 @@ _NORMALISATIONS: Final[dict[str, tuple[tuple[float, ...], tuple[float, ...]]]] =
 class ModelSettings(BackboneSettings):
     """The network that is trained."""
 
-    freeze: str = Field(default="none", pattern=FREEZE_PATTERN)
+    freeze: Annotated[str, AfterValidator(checked_freeze)] = "none"
     """all: the backbone keeps its weights and BatchNorm statistics, only the head learns; none: everything learns;
     top-N, for example "top-1": the last N stages of the backbone learn too (radpath describe-model lists them)."""
     norm_statistics: Literal["frozen", "batch"] = "frozen"
@@ -46,8 +46,8 @@ class ModelSettings(BackboneSettings):
     mean and deviation of ImageNet's colours; caffe: blue, green, red in 0 to 255 less ImageNet's means, for weights
     that come from Caffe or Keras; none: nothing, for pixels that pixels.intensity = "zscore" has centred already."""
     pooling: Literal["mean", "attention"] = "mean"
-    """How the positions of the last feature map become one vector. attention: a weighted mean whose weights are
-    learned, and begin equal; for convolutional backbones."""
+    """How the positions of the last feature map become one vector. mean: by the network's own mean (a transformer's
+    class token); attention: by a weighted mean whose weights are learned, and begin equal."""
     head: HeadSettings = Field(default_factory=HeadSettings)
 
     @model_validator(mode="after")
@@ -131,6 +131,15 @@ class Classifier(nn.Module):
         for stage in self.stages[: self.frozen_stages]:
             yield from (self.backbone.network.get_submodule(name) for name in stage.modules)
 
+    def learning_sentence(self) -> str:
+        """Return what learns, for a person: "stage4 and the head learn"."""
+        names = [stage.name for stage in self.stages[self.frozen_stages :]]
+        names += ["pooling", "the head"] if self._pooling else ["the head"]
+        subject = " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+        sentence = f"{subject} learn{'s' * (len(names) == 1)}" if self.frozen_stages else "everything learns"
+        later = [stage.name for stage in self.stages[self.fixed_stages : self.frozen_stages]]
+        return sentence + (f", later {', '.join(reversed(later))} too" if later else "")
+
     @property
     def features_are_fixed(self) -> bool:
         """True where nothing in front of the head ever learns, so that an image's features are always the same."""
@@ -175,7 +184,7 @@ class Classifier(nn.Module):
         features: Tensor = self.backbone(self._normal(images), heights_px, widths_px)
         return features
 
-    def _normal(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch 3 height width"]:
+    def _normal(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch seen height width"]:
         """Return pixels as the backbone's weights want them."""
         colours = images.expand(-1, self.backbone.in_channels, -1, -1)
         normal = ((colours.flip(1) if self._blue_first else colours) - self.mean) / self.std
@@ -230,14 +239,9 @@ class Classifier(nn.Module):
         pools = self._pooling is not None and f"{self._pooling}.".startswith(f"{piece}.")
         return place_of(piece, self.stages) < self.fixed_stages and not pools
 
-    def frozen_checksum(self, *, num_stages: int | None = None) -> str:
-        """Return a digest of all weights and buffers that training must not change; empty where there are none.
-
-        Args:
-            num_stages: of the first so many stages; None for ``fixed_stages``.
-        """
-        below = self.fixed_stages if num_stages is None else num_stages
-        tensors = {name: value for name, value in self.state_dict().items() if self._places[name] < below}
+    def frozen_checksum(self) -> str:
+        """Return a digest of all weights and buffers that training must not change; empty where there are none."""
+        tensors = {name: value for name, value in self.state_dict().items() if self._places[name] < self.fixed_stages}
         return digest_of(tensors) if tensors else ""
 
 

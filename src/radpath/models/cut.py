@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from radpath.models.backbones import Backbone
+from radpath.models.probes import first_line
 from radpath.models.valid_area import ValidArea, valid_sizes
 
 _TOLERANCE: Final = 1e-5  # relative, in 32-bit floats
@@ -82,7 +83,7 @@ class Cut:
                 whole = self._backbone(images, heights_px, widths_px)
                 parts = self.onwards(self.until(images, heights_px, widths_px))
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
-            return f"its parts do not run apart ({next(iter(str(error).splitlines()), type(error).__name__)[:200]})"
+            return f"its parts do not run apart ({first_line(error)})"
         difference = float((parts - whole).abs().max() / whole.abs().max().clamp(min=1e-12))
         if not difference <= _TOLERANCE:  # also where it is not a number
             return "what its first modules compute reaches the features in more than one way"
@@ -124,7 +125,7 @@ class Cut:
         """Run the backbone on images that are not numbers, which the replaced modules never read."""
         side = _smallest_side(self._backbone)
         sizes = torch.full((len(like),), side)
-        features: Tensor = self._backbone(_nothing((3, side, side), like)(), sizes, sizes)
+        features: Tensor = self._backbone(_nothing((self._backbone.in_channels, side, side), like)(), sizes, sizes)
         return features
 
 
@@ -143,7 +144,7 @@ def _calls(backbone: Backbone, pieces: Sequence[str]) -> list[_Call]:
     example = next(backbone.network.parameters())
     side = _smallest_side(backbone)
     with _evaluating(backbone):
-        backbone(example.new_zeros(1, 3, side, side), torch.tensor([side]), torch.tensor([side]))
+        backbone(example.new_zeros(1, backbone.in_channels, side, side), torch.tensor([side]), torch.tensor([side]))
     for handle in handles:
         handle.remove()
     return calls
@@ -209,6 +210,6 @@ def _probe(backbone: Backbone) -> tuple[Tensor, Tensor, Tensor]:
     """Return two images, one of them padded where the backbone follows padding."""
     side = backbone.required_size_px or max(backbone.smallest_canvas_px, _PROBED_PX)
     example = next(backbone.network.parameters())
-    images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(2, backbone.in_channels, side, side, generator=torch.Generator().manual_seed(0))
     sizes = torch.tensor([side, side if backbone.required_size_px else side - side // 3])
     return images.to(example), sizes, torch.full((2,), side)

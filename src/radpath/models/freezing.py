@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from radpath.data.findings import counted
 from radpath.errors import SettingsError
 from radpath.models.stages import Stage
 
-FREEZE_PATTERN: Final = r"^(all|none|top-[1-9]\d*|freezeall|unfreezeall|unfreezetop[1-9]\d*)$"
-"""What ``model.freeze`` may be."""
+_VALUES: Final = re.compile(r"all|none|top-[1-9]\d*|freezeall|unfreezeall|unfreezetop[1-9]\d*")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,20 @@ class Freezing:
     """So many stages, counted from the stem, do not learn."""
     explanation: str = ""
     """What an older name meant, in a sentence; empty for radpath's own names."""
+
+
+def checked_freeze(freeze: str) -> str:
+    """Return a value of ``model.freeze`` as it is.
+
+    Raises:
+        ValueError: it is none.
+
+    >>> checked_freeze("top-2")
+    'top-2'
+    """
+    if not _VALUES.fullmatch(freeze):
+        raise ValueError(f"'{freeze}' is no way to freeze; it must be all, none, or top-N, for example top-1")
+    return freeze
 
 
 def learns_nothing_of_the_backbone(freeze: str) -> bool:
@@ -97,32 +111,26 @@ def _older_name(freeze: str, stages: Sequence[Stage], backbone: str) -> Freezing
     if freeze == "unfreezeall":
         return Freezing(num_frozen=0, explanation="'unfreezeall' is 'none': everything learns")
     count = int(freeze.removeprefix("unfreezetop"))
-    counted = next((kind for name, kind in _FAMILIES.items() if re.fullmatch(name, backbone)), None)
-    if counted is None:
+    family = next((kind for name, kind in _FAMILIES.items() if re.fullmatch(name, backbone)), None)
+    if family is None:
         raise SettingsError(
             f"model.freeze is '{freeze}', which counted the modules of ResNet, DenseNet and Inception-v3, and means "
             f"nothing for backbone '{backbone}'; set 'top-N', which counts its {len(stages)} stages"
         )
-    return _translated(freeze, count, counted, stages)
+    return _translated(freeze, count, family, stages)
 
 
-def _translated(freeze: str, count: int, counted: _Counted, stages: Sequence[Stage]) -> Freezing:
-    meant = f"'{freeze}' meant the last {count} modules, {_listed(counted.modules[:count])}"
-    if count in counted.nothing:
-        raise SettingsError(
-            f"model.freeze: {meant}, which have no weights, so that nothing of the backbone learned; set 'all'"
-        )
-    if count in counted.stages:
-        learning = counted.stages[count]
+def _translated(freeze: str, count: int, family: _Counted, stages: Sequence[Stage]) -> Freezing:
+    meant = f"'{freeze}' meant the last {counted(count, 'module')}, {', '.join(family.modules[:count])}"
+    if count in family.nothing:
+        raise SettingsError(f"model.freeze: {meant}, without any weights: nothing of the backbone learned; set 'all'")
+    if count in family.stages:
+        learning = family.stages[count]
         value = "none" if learning == len(stages) else f"top-{learning}"
         return Freezing(num_frozen=len(stages) - learning, explanation=f"{meant}; here it is '{value}'")
-    if count > len(counted.modules):
+    if count > len(family.modules):
         raise SettingsError(
-            f"model.freeze is '{freeze}', but this backbone had only {len(counted.modules)} modules to count there; "
-            "set 'top-N', which counts stages, or 'none'"
+            f"model.freeze is '{freeze}', but this backbone had only {counted(len(family.modules), 'module')} to count "
+            "there; set 'top-N', which counts stages, or 'none'"
         )
     raise SettingsError(f"model.freeze: {meant}, which are no whole stages; set 'top-N', which counts stages")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)

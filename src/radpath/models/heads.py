@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from radpath.errors import SettingsError
 from radpath.settings import Settings
 
-_MOST_PARAMETERS_AN_IMAGE: Final = 100
+MOST_PARAMETERS_AN_IMAGE: Final = 100
+"""A head with more could learn the training images by heart."""
 _LEAK: Final = 0.01  # slope of LeakyReLU below zero
 
 HeadKind = Literal["linear", "nonlinear", "conv", "conv_skip"]
@@ -187,7 +188,7 @@ def too_large(num_head_parameters: int, *, num_images: int) -> str | None:
     >>> print((too_large(603_600_000, num_images=600) or "").partition(":")[0])
     the head has 603,600,000 parameters, 1,006,000 for each of 600 training images
     """
-    if num_head_parameters <= _MOST_PARAMETERS_AN_IMAGE * num_images:
+    if num_head_parameters <= MOST_PARAMETERS_AN_IMAGE * num_images:
         return None
     return (
         f"the head has {num_head_parameters:,} parameters, {num_head_parameters // max(num_images, 1):,} for each of "
