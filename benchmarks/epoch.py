@@ -43,9 +43,9 @@ from radpath.data.synthetic import KINDS, draw_tissue
 from radpath.models import torchvision_compat
 from radpath.models.classifier import Classifier, ModelSettings, build_classifier
 from radpath.training.averaging import WeightAverage
-from radpath.training.loop import TrainingSettings
 from radpath.training.memory import keep_freed_memory
 from radpath.training.optimisation import build_optimiser
+from radpath.training.settings import TrainingSettings
 
 _RESULTS = Path(__file__).parent / "results"
 _HEIGHT_PX, _WIDTH_PX = 800, 1000
@@ -208,7 +208,7 @@ def steps_of_training(source: ImageSource, *, freeze: Literal["all", "none"], st
     """Return the median seconds of making a batch, and of a step with it; as ``training.loop`` takes steps."""
     model = build_classifier(ModelSettings(freeze=freeze), num_classes=len(KINDS), seed=0)
     settings = TrainingSettings()
-    optimiser, average = build_optimiser(model, settings), WeightAverage(model, decay=settings.average_decay)
+    optimiser, average = build_optimiser(model, settings), WeightAverage(model, settings.average)
     model.train()
     making, whole = [], []
     for epoch, positions in enumerate(_full_batches(source, steps + 1)):
@@ -216,7 +216,7 @@ def steps_of_training(source: ImageSource, *, freeze: Literal["all", "none"], st
         batch = source.assemble_augmented(positions, _CHANGES, seed=0, epoch=epoch)
         made = time.perf_counter()
         _learn(model, batch, optimiser, settings.clip_norm)
-        average.update(model)
+        average.after_step(model)
         making.append(made - began)
         whole.append(time.perf_counter() - began)
     return statistics.median(making[1:]), statistics.median(whole[1:])  # the first step warms up

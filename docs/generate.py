@@ -119,6 +119,8 @@ def _kind_of_one(field: Mapping[str, Any]) -> str:
         return f"list of {_kind_of_one(field['items'])}s"
     if field.get("format") == "path":
         return "path"
+    if "additionalProperties" in field:
+        return f"table with a {_kind_of_one(field['additionalProperties'])} for each name"
     words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
     signs = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
     limits = [f"{word} {field[key]:,}" for key, word in signs.items() if key in field]

@@ -194,7 +194,7 @@ def test_defaults_that_the_guide_states_are_true() -> None:
         "split.leaks": "stop",
         "model.norm_statistics": "frozen",
         "training.head_start": "logistic",
-        "training.class_weights": "balanced",
+        "training.loss.class_weights": "balanced",
         "evaluation.confidence": 0.95,
         "evaluation.replicates": 2000,
     }

@@ -119,6 +119,11 @@ class RunFolder:
         return self.root / "checkpoints"
 
     @property
+    def picked(self) -> Path:
+        """The epoch that was picked by hand; only where one was."""
+        return self.root / "picked_epoch.json"
+
+    @property
     def padding(self) -> Path:
         """Which share of what the network saw is padding, by side."""
         return self.root / "padding.json"
@@ -147,6 +152,16 @@ class RunFolder:
     def metrics(self) -> Path:
         """Every metric with its interval."""
         return self.root / "metrics.json"
+
+    @property
+    def ensemble(self) -> Path:
+        """Which runs an ensemble is the mean of, with their weights; only of `radpath ensemble`."""
+        return self.root / "ensemble.json"
+
+    @property
+    def soup(self) -> Path:
+        """Which runs' weights a soup is the mean of; only of `radpath soup`."""
+        return self.root / "soup.json"
 
     @property
     def figures(self) -> Path:

@@ -135,7 +135,16 @@ def _fill_table(table: Any, settings: Settings, *, prefix: str, reasons: Mapping
         if values[name] is None:
             table.add(tomlkit.comment(f"{name} is not set"))
         else:
-            table.add(name, values[name])
+            table.add(name, _one_line(values[name]))
+
+
+def _one_line(value: Any) -> Any:  # noqa: ANN401 - whatever TOML can hold
+    """Return what tomlkit writes on one line: a table in braces, since one of its own would end the table around it."""
+    if not isinstance(value, dict):
+        return value
+    line = tomlkit.inline_table()
+    line.update({name: _one_line(inner) for name, inner in value.items()})
+    return line
 
 
 def _ordered_fields(settings: Settings) -> Iterator[tuple[str, Any]]:

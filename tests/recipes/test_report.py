@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import json
 import shutil
 from pathlib import Path
 
@@ -86,6 +87,22 @@ def test_leaks_are_told_as_they_were_dealt_with(
     assert last.detail.startswith(("1 pair on", "1 pair;"))
 
 
+def test_what_learned_is_told_and_a_head_that_is_too_large_is_a_limit(
+    content: ReportContent, finished_run: Path, tmp_path: Path, experiment: Experiment
+) -> None:
+    assert content.training.model.endswith("; a linear head; everything learns")
+    copied = RunFolder(Path(shutil.copytree(finished_run, tmp_path / "run")))
+    told = json.loads(copied.weights.read_text(encoding="utf-8"))
+    copied.weights.write_text(json.dumps({**told, "caution": "the head is large"}), encoding="utf-8")
+    limits = {
+        name: gather_content(experiment, RunFolder(folder)).limits
+        for name, folder in (("large", copied.root), ("as it was", finished_run))
+    }
+    assert limits["large"][0] == "The head is large."
+    assert told["caution"] is None
+    assert limits["large"][1:] == limits["as it was"]
+
+
 def test_images_that_are_gone_become_grey_squares(finished_run: Path, tmp_path: Path, experiment: Experiment) -> None:
     elsewhere = experiment.data.model_copy(update={"images": tmp_path / "gone"})
     moved = gather_content(experiment.model_copy(update={"data": elsewhere}), RunFolder(finished_run))
@@ -105,7 +122,8 @@ def test_a_report_can_be_written_again_and_is_the_same(
 
 
 def test_a_report_without_class_weights_says_nothing_of_them(finished_run: Path, experiment: Experiment) -> None:
-    plain = experiment.training.model_copy(update={"class_weights": "none"})
+    loss = experiment.training.loss.model_copy(update={"class_weights": "none"})
+    plain = experiment.training.model_copy(update={"loss": loss})
     content = gather_content(experiment.model_copy(update={"training": plain}), RunFolder(finished_run))
     assert content.limits == ()
     assert dataclasses.is_dataclass(content)

@@ -22,11 +22,15 @@ Capture = pytest.CaptureFixture[str]
 
 
 def evaluation_of(*classes: str) -> Evaluation:
+    return evaluate(predictions_of(*classes), EvaluationSettings(replicates=100))
+
+
+def predictions_of(*classes: str) -> Predictions:
     rng = np.random.default_rng(0)
     truth = [place % len(classes) for place in range(60)]
     scores = rng.normal(size=(60, len(classes))) + 1.5 * np.eye(len(classes))[truth]
     powers = np.exp(scores)
-    predictions = Predictions(
+    return Predictions(
         record_ids=tuple(map(str, range(60))),
         cases=tuple(map(str, range(60))),
         sides=tuple(SIDES[place // 20] for place in range(60)),
@@ -34,7 +38,6 @@ def evaluation_of(*classes: str) -> Evaluation:
         probabilities=powers / powers.sum(axis=1, keepdims=True),
         classes=classes,
     )
-    return evaluate(predictions, EvaluationSettings(replicates=100))
 
 
 def test_columns_are_aligned_and_the_last_is_whole(capsys: Capture) -> None:
@@ -129,10 +132,20 @@ def test_a_training_is_told_in_one_line(
     epoch = Epoch(
         epoch=epochs, learning_rate=1.0, train_loss=1.0, validation_loss=1.0, validation_auc=auc, seconds=seconds
     )
-    say_training([epoch])
+    say_training([epoch], "validation_auc")
     assert capsys.readouterr().out == words
 
 
 def test_a_path_is_told_with_what_it_is(capsys: Capture) -> None:
     say_path("Report", Path("run/report.html"))
     assert capsys.readouterr().out == "Report: run/report.html\n"
+
+
+def test_numbers_by_case_and_their_cautions_are_told(capsys: Capture) -> None:
+    predictions = predictions_of("benign", "malignant")
+    pairs = tuple(f"{place // 4}{predictions.truth[place]}" for place in range(60))
+    say_results(evaluate(dataclasses.replace(predictions, cases=pairs), EvaluationSettings(replicates=100)))
+    told = capsys.readouterr().out
+    assert "By case: Test ROC AUC" in told
+    assert "A case is called malignant when its probability is at least" in told
+    assert "  -  by case, test: " in told

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from radpath.errors import DataError, WeightsError
 from radpath.models.classifier import Classifier, changing_tensors
-from radpath.training.averaging import WeightAverage
+from radpath.training.averaging import AverageSettings, WeightAverage
 from radpath.training.checkpoints import Checkpoints, load_best, read_tensors, write_tensors
 from radpath.training.optimisation import OptimisationSettings, build_optimiser
 
@@ -28,11 +28,11 @@ def stepped(model: Classifier, optimiser: torch.optim.Optimizer, average: Weight
     optimiser.zero_grad()
     model(images, sides, sides).square().sum().backward()
     optimiser.step()
-    average.update(model)
+    average.after_step(model)
 
 
 def parts_of(model: Classifier) -> tuple[Classifier, torch.optim.Optimizer, WeightAverage]:
-    return model, build_optimiser(model, OptimisationSettings()), WeightAverage(model, decay=0.9)
+    return model, build_optimiser(model, OptimisationSettings()), WeightAverage(model, AverageSettings(decay=0.9))
 
 
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
@@ -52,7 +52,7 @@ def test_a_restored_training_goes_on_to_the_same_bits(tmp_path: Path, make_model
         stepped(*parts, seed=2)
     assert same(first[0].state_dict(), second[0].state_dict())
     assert same(first[2].tensors, second[2].tensors)
-    assert first[2].steps == second[2].steps == 2
+    assert first[2].count == second[2].count == 2
 
 
 def test_the_scale_of_16_bit_losses_is_restored(tmp_path: Path, make_model: ModelMaker) -> None:

@@ -8,8 +8,10 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional
 
+from radpath.errors import SettingsError
+from radpath.models.heads import HeadSettings, build_head
 from radpath.training.head_start import fit_head
-from radpath.training.optimisation import class_weights
+from radpath.training.losses import class_weights
 
 
 def made_features(num_classes: int, *, num_images: int = 90, num_features: int = 6) -> tuple[Tensor, Tensor]:
@@ -52,6 +54,15 @@ def test_the_loss_that_is_returned_is_the_weighted_cross_entropy_of_the_head() -
     assert loss == pytest.approx(
         float(functional.cross_entropy(head(features), labels, weight=weights).detach()), abs=1e-5
     )
+
+
+def test_a_head_with_layers_is_refused() -> None:
+    features, labels = made_features(2)
+    head = build_head(HeadSettings(kind="nonlinear"), num_features=features.shape[1], num_classes=2)
+    with pytest.raises(
+        SettingsError, match=r"^training\.head_start is 'logistic', which fits linear heads only; set .*"
+    ):
+        fit_head(head, features, labels, weights=torch.ones(2), decay=1.0)
 
 
 def test_the_start_depends_on_no_seed() -> None:

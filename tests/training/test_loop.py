@@ -1,5 +1,6 @@
 """Training learns, chooses, stops and goes on as it promises; a kill at any write changes no bit of the end."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -24,14 +25,19 @@ from radpath.training import loop
 from radpath.training.checkpoints import Checkpoints, load_best
 from radpath.training.device import DeviceSettings, connect
 from radpath.training.history import Epoch, best_of, read_history
-from radpath.training.learners import ImageLearner
-from radpath.training.loop import Sides, TrainingSettings, train
-from radpath.training.optimisation import class_weights, rate_factor
+from radpath.training.learners import Drawing, ImageLearner
+from radpath.training.learning import Learning
+from radpath.training.loop import Sides, train
+from radpath.training.losses import class_weights
 from radpath.training.prediction import PredictionSettings, predict
+from radpath.training.schedules import rate_factor
+from radpath.training.settings import TrainingSettings
 
 ModelMaker = Callable[..., Classifier]
 SourceMaker = Callable[..., ImageSource]
 Trainer = Callable[..., list[Epoch]]
+
+CLASSES = ("dark", "bright")
 
 STILL: dict[str, Any] = dict.fromkeys(("rotation_deg", "scale", "shift", "brightness", "contrast"), 0.0)
 """With these, the augmentation has only flips."""
@@ -39,6 +45,18 @@ STILL: dict[str, Any] = dict.fromkeys(("rotation_deg", "scale", "shift", "bright
 
 class Killed(BaseException):
     """The process ends here."""
+
+
+def settings_of(values: dict[str, object]) -> TrainingSettings:
+    """Return settings given by dotted names, such as "optimiser.kind"."""
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        *tables, last = name.split(".")
+        target = nested
+        for table in tables:
+            target = target.setdefault(table, {})
+        target[last] = value
+    return TrainingSettings.model_validate(nested)
 
 
 @pytest.fixture
@@ -57,8 +75,8 @@ def train_in(make_model: ModelMaker, bright_and_dark: SourceMaker, fabric: Fabri
     ) -> list[Epoch]:
         return train(
             model or make_model(freeze=freeze, dropout=0.3),
-            Sides(train=train_side or bright_and_dark(14), validation=bright_and_dark(10, seed=1)),
-            TrainingSettings.model_validate({"epochs": 3, "learning_rate": 0.01, **settings}),
+            Sides(train=train_side or bright_and_dark(14), validation=bright_and_dark(10, seed=1), classes=CLASSES),
+            settings_of({"epochs": 3, "learning_rate": 0.01, **settings}),
             augmentation=AugmentationSettings.model_validate(augmentation or {}),
             prediction=PredictionSettings(),
             folder=RunFolder(root),
@@ -132,6 +150,69 @@ def test_a_kill_before_any_write_changes_no_bit_of_the_end(
         require_same_bits(killed, tmp_path / "whole")
 
 
+EVERYTHING: dict[str, Any] = {
+    "epochs": 6,
+    "accumulate": 2,
+    "sampling": "balanced",
+    "loss.class_weights": "none",
+    "loss.label_smoothing": 0.1,
+    "optimiser.kind": "sgd",
+    "schedule.kind": "plateau",
+    "schedule.wait": 1,
+    "mix.kind": "cutmix",
+    "average.kind": "swa",
+    "average.start": 0.6,
+    "average.rate": 0.3,
+    "freeze": "top-1",
+    "thaw_every": 2,
+    "layer_decay": 0.7,
+    "monitor": "validation_balanced_accuracy",
+}
+"""Whatever could be forgotten between two processes."""
+
+
+def kill_at_step(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
+    """Let the process end after so many steps of the optimiser; return a list that counts the steps."""
+    steps: list[int] = []
+    take = Learning._step
+
+    def step(learning: Learning, *parts: Any, **named: Any) -> tuple[float, int]:
+        steps.append(len(steps))
+        if len(steps) == number:
+            raise Killed
+        return take(learning, *parts, **named)
+
+    monkeypatch.setattr(Learning, "_step", step)
+    return steps
+
+
+def require_kills_to_change_nothing(tmp_path: Path, train_in: Trainer, *, num_moments: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        writes, steps = kill_at_write(patch, 0), kill_at_step(patch, 0)
+        history = train_in(tmp_path / "whole", **EVERYTHING)
+    assert {0.005, 0.003} < {entry.learning_rate for entry in history}  # a plateau's and that of SWA
+    rng = np.random.default_rng(0)
+    moments = [(kill_at_write, int(number)) for number in rng.integers(1, len(writes), num_moments // 2) + 1]
+    moments += [(kill_at_step, int(number)) for number in rng.integers(1, len(steps), -(-num_moments // 2)) + 1]
+    for kill, number in moments:
+        killed = tmp_path / f"{kill.__name__}-{number}"
+        with pytest.MonkeyPatch.context() as patch:
+            kill(patch, number)
+            with contextlib.suppress(Killed):  # twice the same moment: the second run is already finished
+                train_in(killed, **EVERYTHING)
+        train_in(killed, **EVERYTHING)
+        require_same_bits(killed, tmp_path / "whole")
+
+
+def test_a_kill_changes_no_bit_where_everything_is_in_use(tmp_path: Path, train_in: Trainer) -> None:
+    require_kills_to_change_nothing(tmp_path, train_in, num_moments=3)
+
+
+@pytest.mark.slow  # forty trainings
+def test_twenty_kills_change_no_bit_where_everything_is_in_use(tmp_path: Path, train_in: Trainer) -> None:
+    require_kills_to_change_nothing(tmp_path, train_in, num_moments=20)
+
+
 def test_many_kills_of_one_run_change_no_bit_of_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, train_in: Trainer
 ) -> None:
@@ -185,9 +266,9 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tmp_path: P
     )
 
 
-def slow_learner(*parts: Any, seed: int, **_: Fabric) -> ImageLearner:
+def slow_learner(model: Classifier, source: ImageSource, drawing: Drawing, **_: Fabric) -> ImageLearner:
     """Return the general learner where the loop would choose; what only the fast one needs is left out."""
-    return ImageLearner(*parts, seed=seed)
+    return ImageLearner(model, source, drawing)
 
 
 @pytest.mark.parametrize("size", ["native", "fixed"])
@@ -255,8 +336,8 @@ def test_the_best_epoch_is_kept_and_its_numbers_are_those_of_scikit_learn(
 ) -> None:
     train_side, validation = bright_and_dark(14), bright_and_dark(10, seed=1)
     history = train_in(tmp_path, train_side=train_side, epochs=4)
-    best = best_of(history)
-    assert best.merit == max(entry.merit for entry in history)
+    best = best_of(history, "validation_auc")
+    assert best.merit("validation_auc") == max(entry.merit("validation_auc") for entry in history)
     model = make_model()
     kept = Checkpoints(tmp_path / "checkpoints")
     assert load_best(model, kept.best) == {"epoch": best.epoch}
@@ -278,21 +359,22 @@ def test_every_epoch_is_written_down(tmp_path: Path, train_in: Trainer) -> None:
         "state.safetensors",
         *(f"epoch-000{number}.safetensors" for number in range(4)),
     }
-    settings = TrainingSettings(epochs=3, learning_rate=0.01)
-    rates = [0.01 * rate_factor(settings, done=done) for done in (1 / 3, 2 / 3, 1.0)]
+    schedule = TrainingSettings().schedule
+    rates = [0.01 * rate_factor(schedule, done=epoch / 3, epoch=epoch) for epoch in (1, 2, 3)]
     assert [entry.learning_rate for entry in history[1:]] == pytest.approx(rates)
     accumulator = EventAccumulator(str(tmp_path / "tensorboard"))
     accumulator.Reload()
     shown = {tag: [event.value for event in accumulator.Scalars(tag)] for tag in accumulator.Tags()["scalars"]}
     assert shown["loss/validation"] == pytest.approx([entry.validation_loss for entry in history])
-    assert set(shown) == {"loss/train", "loss/validation", "auc/validation", "learning_rate"}
+    validated = {"loss", "auc", "accuracy", "balanced_accuracy", "f1", "sensitivity"}
+    assert set(shown) == {"loss/train", "learning_rate", *(f"{name}/validation" for name in validated)}
 
 
 def test_patience_ends_a_training_that_gets_no_better(tmp_path: Path, train_in: Trainer) -> None:
-    how: dict[str, Any] = {"freeze": "all", "learning_rate": 1e-30, "weight_decay": 0.0, "epochs": 9, "patience": 2}
+    how: dict[str, Any] = {"freeze": "all", "learning_rate": 1e-30, "epochs": 9, "patience": 2}
     history = train_in(tmp_path, **how)
     assert [entry.epoch for entry in history] == [0, 1, 2]
-    assert best_of(history).epoch == 0
+    assert best_of(history, "validation_auc").epoch == 0
     assert train_in(tmp_path, **how) == history  # resumed, it stays ended
 
 
@@ -330,7 +412,7 @@ def test_gradients_are_clipped(tmp_path: Path, train_in: Trainer, make_model: Mo
     for norm in (1e-12, 1.0):
         model = make_model(seed=1, norm_statistics="batch")
         before = model.backbone.network.get_submodule("0").get_parameter("weight").detach().clone()
-        train_in(tmp_path / str(norm), model=model, clip_norm=norm, weight_decay=0.0, epochs=1)
+        train_in(tmp_path / str(norm), model=model, clip_norm=norm, epochs=1, **{"optimiser.weight_decay": 0.0})
         after = model.backbone.network.get_submodule("0").get_parameter("weight").detach()
         moved.append(float((after - before).abs().max()))
     # Adam divides by the gradient's size plus 1e-8, so that far smaller gradients hardly move anything.
@@ -352,7 +434,7 @@ def test_a_validation_side_of_one_class_is_judged_by_its_loss(
     images = [np.full((20, 20, 1), 90 + place, dtype=np.uint8) for place in range(6)]
     history = train(
         make_model(),
-        Sides(train=bright_and_dark(22), validation=make_source(images, [0] * 6)),
+        Sides(train=bright_and_dark(22), validation=make_source(images, [0] * 6), classes=CLASSES),
         TrainingSettings(epochs=2),
         augmentation=AugmentationSettings(),
         prediction=PredictionSettings(),
@@ -360,4 +442,6 @@ def test_a_validation_side_of_one_class_is_judged_by_its_loss(
         fabric=fabric,
     )
     assert [entry.validation_auc for entry in history] == [None, None, None]
-    assert best_of(read_history(tmp_path / "history.csv")).validation_loss == min(e.validation_loss for e in history)
+    assert best_of(read_history(tmp_path / "history.csv"), "validation_auc").validation_loss == min(
+        entry.validation_loss for entry in history
+    )

@@ -1,5 +1,6 @@
 """A probability belongs to its image, whatever the batches, and is the mean over the flipped views."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -7,12 +8,15 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from radpath.data.augmentation.settings import Flips
+from radpath.data.augmentation.apply import augment
+from radpath.data.augmentation.draws import draw_changes
+from radpath.data.augmentation.settings import AugmentationSettings, Flips
 from radpath.data.augmentation.views import NUM_VIEWS, view_of
 from radpath.data.batches import ImageSource
+from radpath.errors import SettingsError
 from radpath.models.classifier import Classifier, checksum
 from radpath.training.device import DeviceSettings, connect
-from radpath.training.prediction import PredictionSettings, predict, softmax
+from radpath.training.prediction import PredictionSettings, class_probabilities, predict
 
 ModelMaker = Callable[..., Classifier]
 SourceMaker = Callable[..., ImageSource]
@@ -92,7 +96,7 @@ def test_rows_are_probabilities(model: Classifier, bright_and_dark: SourceMaker,
 
 
 def test_near_ties_and_large_logits_stay_apart() -> None:
-    rows = softmax(torch.tensor([[20.0, 20.000002], [1000.0, -1000.0]]))
+    rows = class_probabilities(torch.tensor([[20.0, 20.000002], [1000.0, -1000.0]]), link="softmax")
     assert rows[0, 0] < rows[0, 1]
     assert rows[1].tolist() == [1.0, 0.0]
 
@@ -104,10 +108,10 @@ def test_looking_changes_neither_the_model_nor_its_mode(
     before = checksum(model)
     predict(model, bright_and_dark(9), PredictionSettings(), fabric=fabric)
     assert checksum(model) == before
-    assert model.dropout.training
+    assert model.head.training
     model.eval()
     predict(model, bright_and_dark(9), PredictionSettings(), fabric=fabric)
-    assert not model.dropout.training
+    assert not model.head.training
 
 
 def test_16_bit_floats_give_nearly_the_same(model: Classifier, bright_and_dark: SourceMaker, fabric: Fabric) -> None:
@@ -117,3 +121,50 @@ def test_16_bit_floats_give_nearly_the_same(model: Classifier, bright_and_dark: 
     rough = predict(model, source, PredictionSettings(), fabric=halved)
     assert rough.sum(axis=1) == pytest.approx(1, abs=1e-14)
     assert 0 < np.abs(rough - exact).max() < 0.05
+
+
+MOVED = AugmentationSettings(rotation_deg=40, brightness=0.2, noise=0.1, flips="dihedral")
+
+
+def random_view_by_hand(source: ImageSource, position: int, number: int) -> torch.Tensor:
+    """Return an image without padding in a random view, through the plain function on images."""
+    changes = draw_changes(np.array([number]), MOVED, seed=0, epoch=0)
+    image = view_of(source.store.image(int(source.rows[position])), int(changes.views[0]))
+    plain = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
+    return augment(plain, torch.tensor([plain.shape[2]]), torch.tensor([plain.shape[3]]), changes)
+
+
+def test_random_views_are_averaged_with_the_flips(
+    model: Classifier, bright_and_dark: SourceMaker, fabric: Fabric
+) -> None:
+    source = dataclasses.replace(bright_and_dark(7, contrast=60, batch_size=3), random_views=MOVED)
+    settings = PredictionSettings(flips="horizontal", augmented_views=3)
+    found = predict(model, source, settings, fabric=fabric)
+    flipped = by_hand(model, source, range(2))
+    for position in range(len(source)):
+        looks = [random_view_by_hand(source, position, number) for number in range(3)]
+        sizes = [(torch.tensor([look.shape[2]]), torch.tensor([look.shape[3]])) for look in looks]
+        with torch.no_grad():
+            views = [model(look, *size).double().softmax(1)[0].numpy() for look, size in zip(looks, sizes, strict=True)]
+        expected = (2 * flipped[position] + sum(views)) / 5
+        assert found[position] == pytest.approx(expected, abs=1e-4)
+        assert np.abs(expected - flipped[position]).max() > 1e-3, "the random views show nothing else"
+
+
+def test_a_random_view_of_an_image_is_the_same_wherever_it_stands(
+    model: Classifier, bright_and_dark: SourceMaker, fabric: Fabric
+) -> None:
+    source = dataclasses.replace(bright_and_dark(7, batch_size=3), random_views=MOVED)
+    settings = PredictionSettings(augmented_views=2)
+    some = dataclasses.replace(source, rows=source.rows[[5, 2]], labels=source.labels[[5, 2]])
+    everything = predict(model, source, settings, fabric=fabric)
+    assert predict(model, some, settings, fabric=fabric) == pytest.approx(everything[[5, 2]], abs=1e-4)
+
+
+@pytest.mark.parametrize("random_views", [None, AugmentationSettings().only(flips="dihedral")])
+def test_random_views_without_random_changes_are_refused(
+    model: Classifier, bright_and_dark: SourceMaker, fabric: Fabric, random_views: AugmentationSettings | None
+) -> None:
+    source = dataclasses.replace(bright_and_dark(3), random_views=random_views)
+    with pytest.raises(SettingsError, match=r"^prediction.augmented_views needs random changes"):
+        predict(model, source, PredictionSettings(augmented_views=1), fabric=fabric)

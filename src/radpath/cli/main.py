@@ -58,6 +58,7 @@ Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example training.epochs=5; repeatable."),
 ]
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two or more finished run folders.")]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="FOLDER", help="Where to write; otherwise a new folder below runs/.")
 ]
@@ -65,9 +66,10 @@ Out = Annotated[
 
 @app.command()
 def fit(images: Images, labels: Labels = None, settings: Sets = None, out: Out = None) -> None:
-    """Go from images and labels to a report, without a settings file.
+    """Go from images and labels to a report.
 
-    Measures the data, prints the plan and why, writes it to experiment.toml, trains, evaluates and reports.
+    Needs no settings file. Measures the data, prints the plan and why, writes it to experiment.toml, trains, evaluates
+    and reports.
     """
     from radpath.recipes.fit import fit as recipe
 
@@ -81,7 +83,7 @@ def train(
     out: Out = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run to the same result.")] = False,
 ) -> None:
-    """Run an experiment from its file, or continue one that stopped."""
+    """Run an experiment, or continue one that stopped."""
     from radpath.recipes.train import train_experiment
 
     train_experiment(experiment, assignments=settings or [], out=out, resume=resume, command=_command())
@@ -96,13 +98,57 @@ def evaluate(
         typer.Option("--out", metavar="FOLDER", help="For a predictions.csv: where to write metrics.json."),
     ] = None,
 ) -> None:
-    """Compute all numbers again from predictions, without the model.
+    """Compute all numbers again from predictions.
 
-    For a run folder the report is written again too.
+    Needs no model. For a run folder the report is written again too.
     """
     from radpath.recipes.evaluate import evaluate_again
 
     evaluate_again(target, assignments=settings or [], out=out)
+
+
+@app.command()
+def pick_epoch(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
+    epoch: Annotated[int, typer.Argument(metavar="EPOCH", help="Its number in the run's history.csv.")],
+) -> None:
+    """Put another epoch in the place of the best, by hand.
+
+    Predictions, numbers and report are made again; the report says that the epoch was chosen by hand.
+    """
+    from radpath.recipes.pick_epoch import pick_epoch as recipe
+
+    recipe(run, epoch)
+
+
+@app.command()
+def ensemble(
+    runs: Runs,
+    weights: Annotated[
+        str, typer.Option("--weights", metavar="RULE", help="equal, validation (lowest log loss) or greedy.")
+    ] = "equal",
+    out: Out = None,
+) -> None:
+    """Average the predictions of several runs.
+
+    Folds, seeds or architectures with the same test side. Writes predictions, numbers and a report, with each member's
+    own score; `radpath predict` takes the folder too, while the members stay where they are.
+    """
+    from radpath.recipes.ensemble import make_ensemble
+
+    make_ensemble(runs, weights=weights, out=out, command=_command())
+
+
+@app.command()
+def soup(runs: Runs, out: Out = None) -> None:
+    """Average the weights of several runs.
+
+    Runs of one architecture, from the same start, on the same images; each is taken where validation gets no worse with
+    it. Gives a run like any other.
+    """
+    from radpath.recipes.soup import make_soup
+
+    make_soup(runs, out=out, command=_command())
 
 
 @app.command()
@@ -117,7 +163,7 @@ def predict(
         Path | None, typer.Option("--out", metavar="CSV", help="Table to write; otherwise one inside the run folder.")
     ] = None,
 ) -> None:
-    """Apply a trained run, with its frozen threshold, to new images."""
+    """Apply a trained run and its threshold to new images."""
     from radpath.recipes.predict import predict_new
 
     predict_new(run, parse_location(images), out=out, assignments=settings or [])
@@ -125,7 +171,7 @@ def predict(
 
 @app.command()
 def scan(images: Images, labels: Labels = None, settings: Sets = None, out: Out = None) -> None:
-    """Look at the data: sizes, classes, cases, damage; train nothing."""
+    """Look at the data: sizes, classes, cases, damage."""
     from radpath.recipes.inspect import scan_images
 
     scan_images(parse_location(images), labels=_place(labels), assignments=settings or [], out=out)
@@ -133,7 +179,7 @@ def scan(images: Images, labels: Labels = None, settings: Sets = None, out: Out 
 
 @app.command()
 def split(images: Images, labels: Labels = None, settings: Sets = None, out: Out = None) -> None:
-    """Divide the cases into train, validation and test, without leaks."""
+    """Divide cases into train, validation and test."""
     from radpath.recipes.inspect import split_images
 
     split_images(parse_location(images), labels=_place(labels), assignments=settings or [], out=out)
@@ -150,9 +196,9 @@ def prepare(
         typer.Option("--export", metavar="FOLDER", help="Also write PNG files, below a folder a side and class."),
     ] = None,
 ) -> None:
-    """Decode and scale every image, so that a run begins at once.
+    """Decode and scale every image before a run.
 
-    Can be stopped and continued; what is prepared is kept beside the runs. Trains nothing.
+    The run then begins at once. Can be stopped and continued; what is prepared is kept beside the runs. Trains nothing.
     """
     from radpath.recipes.prepare import prepare_images
 
@@ -213,6 +259,23 @@ def audit(images: Images, labels: Labels = None, settings: Sets = None, out: Out
 
 
 @app.command()
+def describe_model(
+    backbone: Annotated[
+        str | None, typer.Argument(metavar="BACKBONE", help="A backbone's name; otherwise the usual one.")
+    ] = None,
+    settings: Sets = None,
+    classes: Annotated[int, typer.Option("--classes", metavar="NUMBER", min=2, help="How many the head tells.")] = 2,
+) -> None:
+    """List a network's stages, what learns, and its head.
+
+    Needs no data; for settings such as --set model.freeze=top-1.
+    """
+    from radpath.recipes.describe_model import describe_model as recipe
+
+    recipe(backbone, assignments=settings or [], num_classes=classes)
+
+
+@app.command()
 def convert_weights(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint: .pt, .pth, .ckpt or .safetensors.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="A new .safetensors file, for model.weights_file.")],
@@ -249,9 +312,9 @@ def doctor() -> None:
 
 @app.command()
 def demo(settings: Sets = None, out: Out = None) -> None:
-    """Draw a small study with planted faults, and run `fit` on it.
+    """Draw a small study and run `fit` on it.
 
-    Needs no data and no network.
+    The study has planted faults. Needs no data and no network.
     """
     from radpath.recipes.demo import demonstrate
 

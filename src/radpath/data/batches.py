@@ -15,13 +15,14 @@ from pydantic import Field
 from torch import Tensor
 
 from radpath.data.augmentation.apply import augment
-from radpath.data.augmentation.draws import draw_changes
+from radpath.data.augmentation.draws import Changes, draw_changes
 from radpath.data.augmentation.settings import AugmentationSettings
 from radpath.data.augmentation.views import view_of
 from radpath.data.buckets import size_buckets
 from radpath.data.intensity import Intensity
 from radpath.data.pixel_store import PixelStore
 from radpath.data.preparation import PixelSettings
+from radpath.errors import SettingsError
 from radpath.seeding import generator_for
 from radpath.settings import Settings
 
@@ -29,6 +30,13 @@ CANVAS_STEP_PX: Final = 32
 """Sides of a native-size canvas are multiples of this: the total stride of the usual backbones."""
 
 UNLABELLED: Final = -1
+
+NO_RANDOM_VIEWS: Final = (
+    "prediction.augmented_views needs random changes, and [augmentation] makes none but flips, which prediction.flips "
+    "averages; set augmented_views = 0, or switch a change on, for example augmentation.rotation_deg = 10"
+)
+
+_SEED_OF_VIEWS: Final = 0  # of no setting: other draws would be another model
 
 
 class BatchSettings(Settings):
@@ -69,6 +77,8 @@ class ImageSource:
     """How levels become numbers."""
     smallest_canvas_px: int = CANVAS_STEP_PX
     """The smallest side that the network can work on."""
+    random_views: AugmentationSettings | None = None
+    """What the random views of a prediction are drawn with; ``None`` where there are none."""
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -117,24 +127,43 @@ class ImageSource:
 
     def assemble_augmented(
         self,
-        positions: Int[np.ndarray, " batch"],
+        tickets: Int[np.ndarray, " batch"],
         settings: AugmentationSettings,
         *,
         seed: int,
         epoch: int,
         device: torch.device | None = None,
     ) -> Batch:
-        """Return the images at ``positions`` changed at random; what is drawn depends on seed, epoch and image only.
+        """Return some images changed at random; what is drawn depends on seed, epoch and ticket only.
 
         Args:
-            positions: which images.
+            tickets: which images: a position, or a position plus a multiple of the number of images for another copy of
+                that image, which is changed in another way.
             settings: which changes, and how strong.
             seed: of the run.
             epoch: of the training.
             device: where the images are changed and stay; None for the CPU. Only their bytes travel there.
         """
-        changes = draw_changes(positions, settings, seed=seed, epoch=epoch)
-        device = device or torch.device("cpu")
+        changes = draw_changes(tickets, settings, seed=seed, epoch=epoch)
+        return self._changed(tickets % len(self), changes, device=device or torch.device("cpu"))
+
+    def assemble_random_view(
+        self, positions: Int[np.ndarray, " batch"], *, number: int, device: torch.device | None = None
+    ) -> Batch:
+        """Return the images at ``positions``, all changed in one and the same way, drawn with ``random_views``.
+
+        What is drawn depends on the number of the view alone, so that an image looks the same wherever it is predicted.
+
+        Raises:
+            SettingsError: nothing but flips would be drawn.
+        """
+        if self.random_views is None or not self.random_views.operations:
+            raise SettingsError(NO_RANDOM_VIEWS)
+        tickets = np.full(len(positions), number)
+        changes = draw_changes(tickets, self.random_views, seed=_SEED_OF_VIEWS, epoch=0)
+        return self._changed(positions, changes, device=device or torch.device("cpu"))
+
+    def _changed(self, positions: Int[np.ndarray, " batch"], changes: Changes, *, device: torch.device) -> Batch:
         # Resampling reads one channel after another.
         batch = self._on_canvas(positions, changes.views, device=device, layout=torch.contiguous_format)
         value_range = (0.0, 1.0) if self.intensity.is_bounded else None

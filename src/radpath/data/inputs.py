@@ -37,7 +37,7 @@ Transparency = Literal["white", "black", "refuse"]
 
 _NOT_SHAPING: Final = {
     *("images", "labels", "path_column", "label_column", "case_column", "split_column", "name_pattern"),
-    *("max_pixels", "min_side_px", "max_side_px", "stains", "modalities", "keep", "ray"),
+    *("max_pixels", "min_side_px", "max_side_px", "stains", "modalities", "keep", "ray", "class_order"),
 }
 """Settings that choose images, or say what they are; the others change the pixels that a file gives."""
 
@@ -61,6 +61,9 @@ class DataSettings(Settings):
     name_pattern: str | None = None
     """Regular expression searched in each image's path below the folder; its named groups (case, stain, label, split)
     fill those columns, any other group becomes a column name_GROUP. For example (?P<case>[0-9]+)_(?P<stain>[a-z]+)."""
+    class_order: tuple[str, ...] = ()
+    """The classes in their order, the lowest first, for training.loss.kind = "ordinal", and for tables and figures; []:
+    by name, where numbers count as numbers."""
     min_side_px: Annotated[int, Field(ge=1)] = 2
     """Images with a shorter side, be it width or height, are excluded."""
     max_side_px: Annotated[int, Field(ge=1)] | None = None

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from radpath.data.audit.study import AuditSettings
 from radpath.data.augmentation.settings import AugmentationSettings
-from radpath.data.batches import BatchSettings
+from radpath.data.batches import NO_RANDOM_VIEWS, BatchSettings
 from radpath.data.inputs import DataSettings
 from radpath.data.preparation import PixelSettings
 from radpath.data.split import SplitSettings
@@ -16,8 +16,9 @@ from radpath.evaluation.evaluate import EvaluationSettings
 from radpath.models.classifier import ModelSettings
 from radpath.settings import Settings, override, parse_settings, read_toml, render_toml
 from radpath.training.device import DeviceSettings
-from radpath.training.loop import TrainingSettings
+from radpath.training.head_start import NEEDS_A_LINEAR_HEAD
 from radpath.training.prediction import PredictionSettings
+from radpath.training.settings import TrainingSettings
 
 
 class Experiment(Settings):
@@ -44,6 +45,18 @@ class Experiment(Settings):
                 f"model.grey is 'sum', for a network of one channel, but pixels.channels is '{self.pixels.channels}'; "
                 "set pixels.channels to 'grey', or model.grey to 'repeat'"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _only_linear_heads_are_fitted(self) -> "Experiment":
+        if self.training.head_start == "logistic" and self.model.head.kind != "linear":
+            raise ValueError(NEEDS_A_LINEAR_HEAD)
+        return self
+
+    @model_validator(mode="after")
+    def _random_views_are_random(self) -> "Experiment":
+        if self.prediction.augmented_views and not self.augmentation.operations:
+            raise ValueError(NO_RANDOM_VIEWS)
         return self
 
 

@@ -9,7 +9,7 @@ from radpath.data.location import Location
 from radpath.models.backbones import build_backbone
 from radpath.recipes.beginning import check_sizes, default_folder, new_run
 from radpath.recipes.experiment import Experiment, compose_experiment
-from radpath.recipes.gathering import audited_split, data_values, gather, look_closer, run_name
+from radpath.recipes.gathering import audited_split, data_values, gather, in_class_order, look_closer, run_name
 from radpath.recipes.planning import derive_plan, follow_wishes
 from radpath.recipes.running import normalise_stain, prepare_pixels
 from radpath.recipes.telling import say, say_findings, say_plan, say_rows
@@ -54,7 +54,7 @@ def fit(
         check_sizes(experiment, backbone)
         manifest, store = prepare_pixels(experiment, manifest, folder)
         looked = look_closer(manifest, experiment.data, experiment.audit, store=store)
-        split = audited_split(looked, experiment.split, experiment.audit)
+        split = in_class_order(audited_split(looked, experiment.split, experiment.audit), experiment.data)
         split, store = normalise_stain(experiment, split, store, folder)
         say_findings(split.manifest.findings)
         say("")

@@ -14,6 +14,7 @@ from radpath.data.array_file import is_array_file
 from radpath.data.audit.collecting import Signatures, read_signatures, signatures_of_store
 from radpath.data.audit.duplicates import NearDuplicates, tie_near_duplicates
 from radpath.data.audit.study import AuditSettings, audit_study, find_near_duplicates
+from radpath.data.class_order import chosen_order
 from radpath.data.ingest import verify
 from radpath.data.inputs import DataSettings
 from radpath.data.labels import attach_labels
@@ -108,6 +109,15 @@ def look_closer(
     near = find_near_duplicates(manifest, signatures, settings)
     tied = manifest if near is None else tie_near_duplicates(manifest, near)
     return Looked(manifest=tied, signatures=signatures, near=near)
+
+
+def in_class_order(split: Split, data: DataSettings) -> Split:
+    """Return a split with its classes in the order of the settings.
+
+    Raises:
+        SettingsError: data.class_order does not name each class once.
+    """
+    return dataclasses.replace(split, classes=chosen_order(split.classes, data.class_order))
 
 
 def audited_split(looked: Looked, settings: SplitSettings, audit: AuditSettings) -> Split:

@@ -12,6 +12,7 @@ from radpath.data.findings import counted
 from radpath.data.fingerprint import Fingerprint
 from radpath.data.pixels import REDUCE_ABOVE
 from radpath.models.backbones import Backbone
+from radpath.models.freezing import learns_nothing_of_the_backbone
 from radpath.records import SIDES
 from radpath.reporting.content import Choice
 
@@ -46,8 +47,11 @@ class Plan:
         """Gather what rules chose."""
         values: dict[str, Any] = {}
         for setting, value, _ in rules:
-            group, name = setting.split(".")
-            values.setdefault(group, {})[name] = value
+            *groups, name = setting.split(".")
+            table = values
+            for group in groups:
+                table = table.setdefault(group, {})
+            table[name] = value
         choices = tuple(Choice(setting=setting, value=str(value), reason=reason) for setting, value, reason in rules)
         return cls(values=values, choices=choices)
 
@@ -89,14 +93,40 @@ def _wish_rules(asked: Mapping[str, Any]) -> list[Rule]:
     rules: list[Rule] = []
     if any(asked.get(f"split.{side}_cases") for side in SIDES) and "split.source" not in asked:
         rules.append(("split.source", "cases", "you list the cases of a side"))
+    head = asked.get("model.head.kind", "linear")
+    if head != "linear":
+        rules.append(("training.head_start", "random", f"the logistic start fits linear heads, and yours is {head}"))
     if asked.get("model.weights") == "none":
         rules.append(("model.norm_statistics", "batch", "random weights bring no statistics that could be kept"))
-        if asked.get("training.epochs") != 0:  # without epochs, fitting the head is all that is learned
+        if (
+            head == "linear" and asked.get("training.epochs") != 0
+        ):  # without epochs, fitting the head is all that is learned
             rules.append(("training.head_start", "random", "features of random weights say little to fit a head on"))
     if asked.get("model.grey") == "sum":
         rules.append(("pixels.channels", "grey", "model.grey = 'sum' makes a network of one channel"))
     if asked.get("pixels.intensity") == "zscore":
         rules.append(("model.normalisation", "none", "z-scores are centred and scaled already"))
+    return [*rules, *_optimisation_wishes(asked)]
+
+
+def _optimisation_wishes(asked: Mapping[str, Any]) -> list[Rule]:
+    """Derive what a wish for a loss, a sampling or an optimiser needs beside it."""
+    rules: list[Rule] = []
+    if _group_of(asked, "training.loss.costs") and "training.loss.kind" not in asked:
+        rules.append(("training.loss.kind", "cost_matrix", "you say what mistakes cost"))
+    costs = bool(rules) or asked.get("training.loss.kind") == "cost_matrix"
+    if _group_of(asked, "training.loss.given_weights"):
+        rules.append(("training.loss.class_weights", "given", "you give the weights"))
+    elif costs:
+        rules.append(("training.loss.class_weights", "none", "the costs say already what each mistake weighs"))
+    elif asked.get("training.sampling") == "balanced":
+        rules.append(("training.loss.class_weights", "none", "balanced sampling helps rare classes already"))
+    kind = asked.get("training.optimiser.kind", "adamw")
+    if kind != "adamw":
+        reason = f"{kind} adds it to the gradient, where the usual penalty is far smaller than that of adamw"
+        rules.append(("training.optimiser.weight_decay", 1e-4, reason))
+    if kind == "sgd":
+        rules.append(("training.learning_rate", 0.01, "sgd does not scale its steps, and needs a far higher rate"))
     return rules
 
 
@@ -192,7 +222,12 @@ def _learning_rules(
         rules.append(("augmentation.flips", "dihedral", "the names carry a stain: histology, which has no up"))
     freeze, reason = _freeze_rule(fingerprint, asked=asked, pixels=pixels, accelerator=accelerator)
     rules.append(("model.freeze", freeze, reason))
-    if freeze == "none":
+    sees_all_each_time = (
+        asked.get("model.pooling", "mean") != "mean"
+        or asked.get("training.mix.kind", "none") != "none"
+        or asked.get("training.thaw_every", 0) > 0
+    )
+    if sees_all_each_time or not learns_nothing_of_the_backbone(freeze):
         return rules
     views = "the features of flipped images can be kept, those of other changes cannot"
     return [*rules, *((f"augmentation.{name}", 0.0, views) for name in _MANY_VIEWED)]

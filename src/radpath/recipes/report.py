@@ -22,6 +22,7 @@ from radpath.errors import DataError
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.predictions import Predictions, read_predictions
 from radpath.evaluation.thresholds import decide
+from radpath.models.heads import HeadKind
 from radpath.recipes.experiment import Experiment
 from radpath.recipes.running import (
     read_audit,
@@ -31,6 +32,7 @@ from radpath.recipes.running import (
     read_intensity,
     read_stain,
 )
+from radpath.recipes.training_summary import kept_epoch, training_limits
 from radpath.records import SIDES, Side
 from radpath.reporting.card import write_model_card
 from radpath.reporting.content import (
@@ -52,16 +54,17 @@ from radpath.reporting.wording import reported_sides
 from radpath.run_folder import RunFolder
 from radpath.seeding import generator_for
 from radpath.settings import flatten
-from radpath.training.history import best_of, read_history
+from radpath.training import history
 
 _SAMPLES_A_CLASS: Final = 6
 _MISTAKES: Final = 12
 _EXAMPLES_A_REASON: Final = 5
-_WEIGHTED: Final = (
-    "The loss weighs classes by the inverse of their frequency, which moves the probabilities: they rank images, but "
-    "are not the chance of a class in a population."
-)
-_CHOSEN_BY: Final = "highest validation AUC; a lower validation loss breaks ties"
+_HEADS: Final[dict[HeadKind, str]] = {
+    "linear": "a linear head",
+    "nonlinear": "a head with a hidden layer",
+    "conv": "a convolutional head",
+    "conv_skip": "a convolutional head with a skip",
+}
 
 
 def write_run_report(experiment: Experiment, folder: RunFolder) -> None:
@@ -70,7 +73,11 @@ def write_run_report(experiment: Experiment, folder: RunFolder) -> None:
     Raises:
         DataError: a file of the run is missing or damaged.
     """
-    content = gather_content(experiment, folder)
+    write_pages(gather_content(experiment, folder), folder)
+
+
+def write_pages(content: ReportContent, folder: RunFolder) -> None:
+    """Write what ``gather_content`` gathered as the page, its figures and the model card of a folder."""
     figures = all_figures(content)
     for name, drawing in figures.items():
         files.write_text(folder.figures / f"{name}.svg", drawing)
@@ -78,18 +85,19 @@ def write_run_report(experiment: Experiment, folder: RunFolder) -> None:
     write_report(content, folder.report, figures=figures)
 
 
-def gather_content(experiment: Experiment, folder: RunFolder) -> ReportContent:
-    """Read a run folder into what the page shows."""
+def gather_content(experiment: Experiment, folder: RunFolder, *, results: RunFolder | None = None) -> ReportContent:
+    """Read a run folder into what the page shows; predictions and numbers may be those of another folder."""
+    results = results or folder
     images = experiment.data.images
     manifest = Manifest.read(folder.manifest, images=images.parent if is_array_file(images) else images)
-    predictions = read_predictions(folder.predictions)
-    evaluation = Evaluation.from_dict(files.read_json(folder.metrics))
+    predictions = read_predictions(results.predictions)
+    evaluation = Evaluation.from_dict(files.read_json(results.metrics))
     command, started, environment = read_document(
-        folder.environment, lambda found: (found["command"], found["started"], found)
+        results.environment, lambda found: (found["command"], found["started"], found)
     )
     pictures = _Pictures(manifest, experiment, read_intensity(folder), read_stain(experiment, folder))
     return ReportContent(
-        title=folder.root.resolve().name,
+        title=results.root.resolve().name,
         question=experiment.question or _question(evaluation.classes),
         command=command,
         created=started.replace("T", " ").replace("+00:00", " UTC"),
@@ -103,7 +111,7 @@ def gather_content(experiment: Experiment, folder: RunFolder) -> ReportContent:
         mistakes=_mistakes(predictions, evaluation, pictures),
         settings=_plain(experiment.model_dump(mode="json")),
         environment=_plain(environment),
-        limits=_limits(experiment),
+        limits=_limits(experiment, folder),
     )
 
 
@@ -236,19 +244,24 @@ def _checks(experiment: Experiment, leaks: Sequence[str], audit: Audit) -> tuple
 
 
 def _training(experiment: Experiment, folder: RunFolder) -> TrainingSummary:
-    history = read_history(folder.history)
-    origin = read_document(folder.weights, lambda found: found["origin"])
-    learned = "only the head was trained" if experiment.model.freeze == "all" else "everything was trained"
+    epochs = history.read_history(folder.history)
+    chosen, rule = kept_epoch(experiment, epochs, folder)
+    origin, learns = read_document(folder.weights, lambda found: (found["origin"], found["learns"]))
     padding: dict[Side, float] = read_document(
         folder.padding, lambda found: {side: float(found[side]) for side in SIDES}
     )
     return TrainingSummary(
-        model=f"{experiment.model.backbone}, weights: {origin}; a linear head; {learned}",
-        history=tuple(Epoch(**dataclasses.asdict(epoch)) for epoch in history),
-        chosen_epoch=best_of(history).epoch,
-        chosen_by=_CHOSEN_BY,
+        model=f"{experiment.model.backbone}, weights: {origin}; {_HEADS[experiment.model.head.kind]}; {learns}",
+        history=tuple(_shown(epoch) for epoch in epochs),
+        chosen_epoch=chosen,
+        chosen_by=rule,
         padded_share=padding,
     )
+
+
+def _shown(epoch: history.Epoch) -> Epoch:
+    names = [field.name for field in dataclasses.fields(Epoch)]
+    return Epoch(**{name: getattr(epoch, name) for name in names})
 
 
 def _mistakes(predictions: Predictions, evaluation: Evaluation, pictures: _Pictures) -> tuple[Mistake, ...]:
@@ -278,7 +291,7 @@ def _plain(values: Mapping[str, Any]) -> dict[str, str]:
     return {key: "not set" if value is None else str(value) for key, value in flatten(values).items()}
 
 
-def _limits(experiment: Experiment) -> tuple[str, ...]:
-    if experiment.training.class_weights == "none":
-        return ()
-    return (_WEIGHTED,)
+def _limits(experiment: Experiment, folder: RunFolder) -> tuple[str, ...]:
+    caution: str | None = read_document(folder.weights, lambda found: found["caution"])
+    limits = [] if caution is None else [f"{caution[0].upper()}{caution[1:]}."]
+    return (*limits, *training_limits(experiment.training, folder))

@@ -28,6 +28,7 @@ from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import evaluate_with_cases
 from radpath.evaluation.predictions import Predictions, read_predictions, write_predictions
 from radpath.models.classifier import Classifier, build_classifier
+from radpath.models.heads import num_parameters, too_large
 from radpath.recipes.beginning import check_sizes
 from radpath.recipes.experiment import Experiment
 from radpath.recipes.gathering import pools_beside
@@ -106,7 +107,10 @@ def build_model(experiment: Experiment, classes: Sequence[str]) -> Classifier:
         SettingsError: the backbone cannot work with pixels.size or pixels.size_px.
     """
     model = build_classifier(
-        experiment.model, num_classes=len(classes), seed=derived_seed(experiment.training.seed, "head")
+        experiment.model,
+        num_classes=len(classes),
+        seed=derived_seed(experiment.training.seed, "head"),
+        link=experiment.training.loss.link,
     )
     check_sizes(experiment, model.backbone)
     return model
@@ -198,6 +202,7 @@ def image_source(
         batches=experiment.batches,
         intensity=intensity,
         smallest_canvas_px=smallest_canvas_px,
+        random_views=experiment.augmentation if experiment.prediction.augmented_views else None,
     )
 
 
@@ -220,16 +225,29 @@ def sources_of(
     }
 
 
+def head_caution(model: Classifier, training: ImageSource) -> str | None:
+    """Return a warning where the head is too large for the training images, else None."""
+    return too_large(num_parameters(model.head), num_images=len(training))
+
+
 def learn(
-    experiment: Experiment, model: Classifier, sources: dict[Side, ImageSource], folder: RunFolder, fabric: Fabric
+    experiment: Experiment,
+    model: Classifier,
+    sources: dict[Side, ImageSource],
+    folder: RunFolder,
+    fabric: Fabric,
+    *,
+    classes: Sequence[str],
 ) -> None:
     """Train, and prove that what is frozen stayed as it was."""
+    model.plan_thaw(experiment.training.num_thawed(experiment.training.epochs))
     before = model.frozen_checksum()
     if fabric.is_global_zero:
-        files.write_json(folder.weights, {**model.backbone.report.to_dict(), "frozen_checksum": before})
+        story = {"learns": model.learning_sentence(), "caution": head_caution(model, sources["train"])}
+        files.write_json(folder.weights, {**model.backbone.report.to_dict(), **story, "frozen_checksum": before})
     train(
         model,
-        Sides(train=sources["train"], validation=sources["validation"]),
+        Sides(train=sources["train"], validation=sources["validation"], classes=classes),
         experiment.training,
         augmentation=experiment.augmentation,
         prediction=experiment.prediction,
@@ -239,8 +257,13 @@ def learn(
     if model.frozen_checksum() != before:
         raise AssertionError("frozen weights changed during training")  # a defect of radpath, never a user's
     if fabric.is_global_zero:
-        best = files.digest_file(Checkpoints(folder.checkpoints).best)
-        folder.stamp("train", {"the data": folder.stamped("data")["the data"], "checkpoints/best.safetensors": best})
+        stamp_model(folder)
+
+
+def stamp_model(folder: RunFolder) -> None:
+    """Record which model later steps use."""
+    best = files.digest_file(Checkpoints(folder.checkpoints).best)
+    folder.stamp("train", {"the data": folder.stamped("data")["the data"], "checkpoints/best.safetensors": best})
 
 
 def predict_all(

@@ -10,7 +10,7 @@ from typing import Final
 from radpath.data.findings import counted
 from radpath.data.manifest import Finding
 from radpath.evaluation.estimates import Estimate, Evaluation, SideEvaluation
-from radpath.reporting.content import Choice
+from radpath.reporting.content import Choice, MemberScore
 from radpath.reporting.results import overall_estimates
 from radpath.reporting.wording import (
     SIDE_NAMES,
@@ -24,7 +24,7 @@ from radpath.reporting.wording import (
     threshold_sentence,
     value_text,
 )
-from radpath.training.history import Epoch, best_of
+from radpath.training.history import MONITORS, Epoch, Monitor, best_of
 
 _EXAMPLES_SHOWN: Final = 3
 _WITHOUT_EXAMPLES: Final = ("case-assumed", "other-files")  # which images these are is not what a reader asks
@@ -78,13 +78,14 @@ def say_plan(choices: Sequence[Choice]) -> None:
     say_rows("Plan", [(f"{choice.setting} = {choice.value}", f"because {choice.reason}") for choice in choices])
 
 
-def say_training(history: Sequence[Epoch]) -> None:
+def say_training(history: Sequence[Epoch], monitor: Monitor) -> None:
     """Print how long the training was, and which epoch is kept."""
-    best, last = best_of(history), history[-1]
-    auc = "no validation AUC" if best.validation_auc is None else f"validation AUC {best.validation_auc:.3f}"
+    best, last = best_of(history, monitor), history[-1]
+    name, value = MONITORS[monitor], getattr(best, monitor)
+    merit = f"no {name}" if value is None else f"{name} {value:.3f}"
     seconds = sum(epoch.seconds for epoch in history)
     duration = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
-    say(f"Trained {counted(last.epoch, 'epoch')} in {duration}; the best is epoch {best.epoch}, with {auc}")
+    say(f"Trained {counted(last.epoch, 'epoch')} in {duration}; the best is epoch {best.epoch}, with {merit}")
 
 
 def say_results(evaluation: Evaluation) -> None:
@@ -126,6 +127,12 @@ def _result_row(estimate: Estimate, side: SideEvaluation, positive_class: str | 
     if ignorant is not None and ignorant.value is not None:
         remarks.insert(0, f"the majority class gives {value_text(ignorant)}")
     return name, estimate_text(estimate), "; ".join(remarks)
+
+
+def say_members(members: Sequence[MemberScore], together: Evaluation) -> None:
+    """Print each joined run's weight and headline number, and below them that of all together."""
+    rows = [(one.name, f"{one.weight:.3f}", headline_sentence(one.evaluation)) for one in members]
+    say_rows("Members", [*rows, ("together", "", headline_sentence(together))])
 
 
 def say_path(what: str, path: Path) -> None:

@@ -7,18 +7,23 @@ from pathlib import Path
 from lightning_fabric import Fabric
 
 from radpath import files
+from radpath.data.batches import ImageSource
+from radpath.data.findings import counted
 from radpath.data.pixel_store import PixelStore
 from radpath.data.split import Split
 from radpath.errors import SettingsError
+from radpath.models.classifier import Classifier
+from radpath.models.heads import num_parameters
 from radpath.recipes.beginning import default_folder, new_run, require_feasible, resumable
 from radpath.recipes.environment import describe_environment
 from radpath.recipes.experiment import Experiment, read_experiment, render_experiment
-from radpath.recipes.gathering import audited_split, gather, look_closer, run_name
+from radpath.recipes.gathering import audited_split, gather, in_class_order, look_closer, run_name
 from radpath.recipes.report import write_run_report
 from radpath.recipes.running import (
     build_model,
     device_name,
     evaluate_run,
+    head_caution,
     learn,
     normalise_stain,
     predict_all,
@@ -35,6 +40,7 @@ from radpath.reporting.content import Choice
 from radpath.run_folder import RunFolder
 from radpath.training.device import on_devices
 from radpath.training.history import read_history
+from radpath.training.losses import require_known_classes
 
 
 def train_experiment(path: Path, *, assignments: list[str], out: Path | None, resume: bool, command: str) -> RunFolder:
@@ -55,22 +61,23 @@ def train_experiment(path: Path, *, assignments: list[str], out: Path | None, re
     if resume:
         folder = RunFolder.open(_folder_to_resume(path, out))
         require_same_settings(folder, experiment)
-        split, _ = _prepared_split(experiment, folder)
+        split, _ = prepared_split(experiment, folder)
         require_same_data(folder, split.manifest)
         files.remove_unfinished(folder.root)
         return finish(experiment, split, folder, command=command)
     with new_run(default_folder(out, run_name(experiment.data.images))) as folder:
         require_feasible(experiment)
-        split, store = normalise_stain(experiment, *_prepared_split(experiment, folder), folder)
+        split, store = normalise_stain(experiment, *prepared_split(experiment, folder), folder)
         say_findings(split.manifest.findings)
         start(experiment, split, store, [], folder=folder)
     return finish(experiment, split, folder, command=command)
 
 
-def _prepared_split(experiment: Experiment, folder: RunFolder) -> tuple[Split, PixelStore]:
+def prepared_split(experiment: Experiment, folder: RunFolder) -> tuple[Split, PixelStore]:
+    """Return the images with their sides, checked, and the store of their pixels."""
     manifest, store = prepare_pixels(experiment, gather(experiment.data, beside=folder.root), folder)
     looked = look_closer(manifest, experiment.data, experiment.audit, store=store)
-    return audited_split(looked, experiment.split, experiment.audit), store
+    return in_class_order(audited_split(looked, experiment.split, experiment.audit), experiment.data), store
 
 
 def _folder_to_resume(path: Path, out: Path | None) -> Path:
@@ -84,7 +91,12 @@ def _folder_to_resume(path: Path, out: Path | None) -> Path:
 def start(
     experiment: Experiment, split: Split, store: PixelStore, choices: Sequence[Choice], *, folder: RunFolder
 ) -> None:
-    """Write down what a run is about to do; the settings come last, since they make the folder a run."""
+    """Write down what a run is about to do; the settings come last, since they make the folder a run.
+
+    Raises:
+        SettingsError: a setting of the loss names what is no class.
+    """
+    require_known_classes(experiment.training.loss, split.classes)
     record_data(folder, split, choices)
     record_intensity(experiment, split, store, folder)
     stamp_settings(folder, experiment)
@@ -115,6 +127,16 @@ def learn_and_predict(experiment: Experiment, split: Split, folder: RunFolder, c
         files.write_json(folder.environment, environment)
         files.write_json(folder.padding, {side: source.padded_share() for side, source in sources.items()})
     say(f"Training on {device_name(fabric)}; {model.backbone.report.sentence()}")
-    learn(experiment, model, sources, folder, fabric)
-    say_training(read_history(folder.history))
+    _say_what_learns(model, sources["train"])
+    learn(experiment, model, sources, folder, fabric, classes=split.classes)
+    say_training(read_history(folder.history), experiment.training.monitor)
     predict_all(experiment, model, split, sources, folder, fabric)
+
+
+def _say_what_learns(model: Classifier, training: ImageSource) -> None:
+    learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    say(f"The head has {counted(num_parameters(model.head), 'parameter')}")
+    say(f"Learning: {model.learning_sentence()} ({learning:,} of {num_parameters(model):,} parameters)")
+    for remark in (model.freeze_note, head_caution(model, training)):
+        if remark:
+            say(f"Note: {remark}")

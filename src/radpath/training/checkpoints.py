@@ -1,8 +1,8 @@
 """What is kept of a training: every epoch's weights, the best model, and the state for an exact resume.
 
 In: tensors and the history. Out: safetensors files, each whole or absent. Everything random in an epoch is derived
-from the seed and the epoch's number, so weights, their average, optimiser, loss scale (of 16-bit floats) and history
-are the whole state.
+from the seed and the epoch's number, and a schedule that waits for validation reads the history, so weights, their
+average, optimiser, loss scale (of 16-bit floats) and history are the whole state.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ class Checkpoints:
 
     @property
     def best(self) -> Path:
-        """The whole model of the best epoch."""
+        """The whole model of the best epoch, or of the one that was picked by hand."""
         return self.folder / "best.safetensors"
 
     @property
@@ -58,8 +58,9 @@ class Checkpoints:
         tensors = {f"model.{name}": value for name, value in changing_tensors(model).items()}
         tensors |= {f"average.{name}": value for name, value in average.tensors.items()}
         for place, values in optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{place}.{name}": value for name, value in values.items()}
-        story = {"history": history, "steps": average.steps, "scale": precision.state_dict()}
+            kept = {name: value for name, value in values.items() if value is not None}  # SGD without momentum
+            tensors |= {f"optimiser.{place}.{name}": value for name, value in kept.items()}
+        story = {"history": history, "averaged": average.count, "scale": precision.state_dict()}
         write_tensors(self.state, tensors, story)
 
     def load_state(
@@ -76,7 +77,7 @@ class Checkpoints:
             raise DataError(f"{self.state} belongs to another model; start again with another --out")
         model.load_state_dict(own, strict=False)
         average.tensors = {name: value.to(average.tensors[name].device) for name, value in averaged.items()}
-        average.steps = story["steps"]
+        average.count = story["averaged"]
         if story["scale"]:  # none where the run computed in 32 bits until now
             precision.load_state_dict(story["scale"])
         state: dict[int, dict[str, Tensor]] = {}
@@ -127,9 +128,27 @@ def load_best(model: Classifier, path: Path) -> dict[str, Any]:
         WeightsError: it is another model's.
     """
     tensors, story = read_tensors(path)
+    _fill(model, tensors, path)
+    return story
+
+
+def load_epoch(model: Classifier, path: Path) -> dict[str, Any]:
+    """Fill a classifier with what training had changed in it after one epoch; return what was saved beside it.
+
+    What is frozen stays as it is, and must be what the run began with.
+
+    Raises:
+        DataError: the file is missing or damaged.
+        WeightsError: it is another model's.
+    """
+    tensors, story = read_tensors(path)
+    _fill(model, {**model.state_dict(), **tensors}, path)
+    return story
+
+
+def _fill(model: Classifier, tensors: dict[str, Tensor], path: Path) -> None:
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise WeightsError(f"{path} does not fit the model of experiment.toml: {reason}") from None
-    return story

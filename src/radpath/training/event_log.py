@@ -1,12 +1,24 @@
 """Appends each epoch to TensorBoard's event files."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Final, final
 
 from radpath.training.history import Epoch
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+_TAGS: Final = {
+    "loss/train": "train_loss",
+    "loss/validation": "validation_loss",
+    "learning_rate": "learning_rate",
+    "auc/validation": "validation_auc",
+    "accuracy/validation": "validation_accuracy",
+    "balanced_accuracy/validation": "validation_balanced_accuracy",
+    "f1/validation": "validation_f1",
+    "sensitivity/validation": "validation_sensitivity",
+}
+"""Names in TensorBoard, and what each shows of an ``Epoch``."""
 
 
 @final
@@ -28,11 +40,10 @@ class EventLog:
             from torch.utils.tensorboard import SummaryWriter  # late: it takes half a second to import
 
             self._writer = SummaryWriter(str(self._folder), purge_step=entry.epoch)
-        self._writer.add_scalar("loss/train", entry.train_loss, entry.epoch)
-        self._writer.add_scalar("loss/validation", entry.validation_loss, entry.epoch)
-        self._writer.add_scalar("learning_rate", entry.learning_rate, entry.epoch)
-        if entry.validation_auc is not None:
-            self._writer.add_scalar("auc/validation", entry.validation_auc, entry.epoch)
+        for tag, column in _TAGS.items():
+            value = getattr(entry, column)
+            if value is not None:
+                self._writer.add_scalar(tag, value, entry.epoch)
         self._writer.flush()  # a process that is killed loses nothing
 
     def close(self) -> None:

@@ -5,21 +5,32 @@ gently; with a frozen backbone it is nearly the end. A head that starts from not
 large gradients (Kumar et al. 2022, "Fine-tuning can distort pretrained features").
 """
 
+from typing import Final
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from radpath.errors import SettingsError
+from radpath.models.classifier import Link
+from radpath.training.ordinal import ordinal_log_probabilities
+
 _ITERATIONS = 100
+NEEDS_A_LINEAR_HEAD: Final = (
+    "training.head_start is 'logistic', which fits linear heads only; set training.head_start to 'random', or "
+    "model.head.kind to 'linear'"
+)
 
 
 def fit_head(
-    head: nn.Linear,
+    head: nn.Module,
     features: Float[Tensor, "images features"],
     labels: Int[Tensor, " images"],
     *,
     weights: Float[Tensor, " classes"],
     decay: float,
+    link: Link = "softmax",
 ) -> float:
     """Set the head to the minimum of weighted cross-entropy + decay / 2 * squared weights; return the cross-entropy.
 
@@ -27,12 +38,18 @@ def fit_head(
     the head. The minimum is unique and is found in float64 (L-BFGS), so the result depends on no seed.
 
     Args:
-        head: is changed.
+        head: a linear one; is changed.
         features: one row an image.
         labels: the class of each image.
         weights: of the classes in the loss.
         decay: strength of the penalty, per image; above 0.
+        link: what the head's logits mean; for "ordinal", each is a logistic regression of its own.
+
+    Raises:
+        SettingsError: the head has more than one layer.
     """
+    if not isinstance(head, nn.Linear):
+        raise SettingsError(NEEDS_A_LINEAR_HEAD)
     centre, spread = features.double().mean(0), features.double().std(0, correction=0) + 1e-6
     standard = (features.double() - centre) / spread
     slopes = torch.zeros(head.out_features, head.in_features, dtype=torch.float64, requires_grad=True)
@@ -41,7 +58,11 @@ def fit_head(
     balance = weights.double()[labels] / weights.double()[labels].sum()
 
     def cross_entropy() -> Tensor:
-        losses = functional.cross_entropy(standard @ slopes.T + offsets, labels, reduction="none")
+        logits = standard @ slopes.T + offsets
+        if link == "ordinal":
+            losses = functional.nll_loss(ordinal_log_probabilities(logits), labels, reduction="none")
+        else:
+            losses = functional.cross_entropy(logits, labels, reduction="none")
         return (losses * balance).sum()
 
     def objective() -> float:

@@ -3,12 +3,33 @@
 import csv
 import dataclasses
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 from radpath import files
 from radpath.errors import DataError
+
+Monitor = Literal[
+    "validation_auc",
+    "validation_loss",
+    "validation_accuracy",
+    "validation_balanced_accuracy",
+    "validation_f1",
+    "validation_sensitivity",
+]
+"""A column of ``history.csv`` by which epochs are compared; of the loss lower is better, of the others higher."""
+
+MONITORS: Final[dict[Monitor, str]] = {
+    "validation_auc": "validation AUC",
+    "validation_loss": "validation loss",
+    "validation_accuracy": "validation accuracy",
+    "validation_balanced_accuracy": "validation balanced accuracy",
+    "validation_f1": "validation F1",
+    "validation_sensitivity": "validation sensitivity of the worst class",
+}
+"""The same in words."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,24 +38,41 @@ class Epoch:
 
     epoch: int
     learning_rate: float
-    """At the epoch's last step."""
+    """The backbone's, at the epoch's last step; the head's is training.head_rate_factor times this."""
     train_loss: float
     """Mean over the epoch's augmented images, while the weights changed."""
     validation_loss: float
-    """Mean cross-entropy with the training's class weights."""
+    """The training's loss with its class weights, without label smoothing or mixing."""
     validation_auc: float | None
     """Of the positive class, or macro one-vs-rest for several classes; None where validation lacks a class."""
+    validation_accuracy: float | None = None
+    """Of the class with the highest probability, as the numbers below."""
+    validation_balanced_accuracy: float | None = None
+    """Mean of the classes' sensitivities; None where validation lacks a class."""
+    validation_f1: float | None = None
+    """Mean of the classes' F1; None where a class is neither present nor decided for."""
+    validation_sensitivity: float | None = None
+    """Of the class that is recognised worst; None where validation lacks a class."""
     seconds: float
 
-    @property
-    def merit(self) -> tuple[float, float]:
-        """Higher is better: validation AUC first, a lower loss breaks ties and decides where there is no AUC."""
-        return (self.validation_auc or 0.0, -self.validation_loss)
+    def merit(self, monitor: Monitor) -> tuple[float, float]:
+        """Return what epochs are compared by, higher is better; a lower loss breaks ties, and decides without a number.
+
+        >>> epoch = Epoch(
+        ...     epoch=1, learning_rate=0.1, train_loss=1.0, validation_loss=0.5, validation_auc=0.9, seconds=1.0
+        ... )
+        >>> epoch.merit("validation_auc"), epoch.merit("validation_loss"), epoch.merit("validation_f1")
+        ((0.9, -0.5), (-0.5, -0.5), (-inf, -0.5))
+        """
+        if monitor == "validation_loss":
+            return (-self.validation_loss, -self.validation_loss)
+        value: float | None = getattr(self, monitor)
+        return (-math.inf if value is None else value, -self.validation_loss)
 
 
-def best_of(history: Sequence[Epoch]) -> Epoch:
+def best_of(history: Sequence[Epoch], monitor: Monitor) -> Epoch:
     """Return the best epoch; the earliest where several are equal."""
-    return max(history, key=lambda epoch: (*epoch.merit, -epoch.epoch))
+    return max(history, key=lambda epoch: (*epoch.merit(monitor), -epoch.epoch))
 
 
 def write_history(history: Sequence[Epoch], path: Path) -> None:
@@ -65,6 +103,9 @@ def read_history(path: Path) -> list[Epoch]:
 
 
 def _parse(row: dict[str, Any]) -> Epoch:
-    numbers = {name: float(row[name]) for name in ("learning_rate", "train_loss", "validation_loss", "seconds")}
-    auc = float(row["validation_auc"]) if row["validation_auc"] else None
-    return Epoch(epoch=int(row["epoch"]), validation_auc=auc, **numbers)
+    numbers = {name: float(text) if text else None for name, text in row.items() if name != "epoch"}
+    required = ("learning_rate", "train_loss", "validation_loss", "seconds")
+    missing = [name for name in required if numbers[name] is None]
+    if missing:
+        raise ValueError(f"a row has no {missing[0]}")
+    return Epoch(epoch=int(row["epoch"]), **numbers)  # type: ignore[arg-type] # those that must be numbers are

@@ -1,10 +1,14 @@
 """Two ways to the same logits: the whole network on images, or the head on features that were computed once.
 
-A frozen backbone gives the same features in every epoch. Where the augmentation has only flips, an image has few
-views, whose features are computed once; drawing a view then costs nothing. The draws are the same as those of the
-slow way, and so are the numbers, up to rounding.
+A frozen backbone gives the same features in every epoch. Where the augmentation has only flips and no images are mixed,
+an image has few views, whose features are computed once; drawing a view then costs nothing. The draws are the same as
+those of the slow way, and so are the numbers, up to rounding.
+
+Batches hold tickets (see ``sampling``): the position of an image, plus the number of images times how often it came
+before in the epoch.
 """
 
+import dataclasses
 from typing import Protocol, final, runtime_checkable
 
 import numpy as np
@@ -18,12 +22,36 @@ from radpath.data.augmentation.settings import AugmentationSettings
 from radpath.data.augmentation.views import NUM_VIEWS
 from radpath.data.batches import ImageSource
 from radpath.models.classifier import Classifier
+from radpath.seeding import generator_for
+from radpath.training.losses import Targets
+from radpath.training.mixing import MixSettings, mix_batch
 from radpath.training.prediction import features_of_views
+from radpath.training.sampling import Sampling, deal_batches
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Examples:
+    """A batch, ready for the network."""
+
+    inputs: tuple[Tensor, ...]
+    """What the trained module takes."""
+    targets: Targets
+    """The class of each image or, where images are mixed, the share of each class; on the device of the inputs."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """How the examples of an epoch are drawn."""
+
+    augmentation: AugmentationSettings
+    seed: int
+    sampling: Sampling
+    mix: MixSettings
 
 
 @runtime_checkable
 class Learner(Protocol):
-    """Gives logits for the images at some positions of the training side."""
+    """Gives the examples of each epoch."""
 
     module: nn.Module
     """What is trained."""
@@ -34,15 +62,11 @@ class Learner(Protocol):
     """The class of every training image."""
 
     def batches(self, *, epoch: int) -> list[Int[np.ndarray, " batch"]]:
-        """Return the epoch's batches."""
+        """Return the epoch's batches of tickets."""
         ...
 
-    def labels(self, positions: Int[np.ndarray, " batch"]) -> Int[Tensor, " batch"]:
-        """Return the classes of the images at ``positions``."""
-        ...
-
-    def logits(self, trained: nn.Module, positions: Int[np.ndarray, " batch"], *, epoch: int) -> Tensor:
-        """Return logits (batch, classes), through ``trained``: the module as Fabric wrapped it."""
+    def examples(self, tickets: Int[np.ndarray, " batch"], *, epoch: int) -> Examples:
+        """Return one batch for ``module``."""
         ...
 
 
@@ -50,75 +74,61 @@ class Learner(Protocol):
 class ImageLearner:
     """The whole network on augmented images."""
 
-    def __init__(
-        self, model: Classifier, source: ImageSource, augmentation: AugmentationSettings, *, seed: int
-    ) -> None:
+    def __init__(self, model: Classifier, source: ImageSource, drawing: Drawing) -> None:
         """Learn from ``source``."""
         self.module: nn.Module = model
         self.features: list[Tensor] | None = None
         self.all_labels = source.labels
-        self._source, self._augmentation, self._seed = source, augmentation, seed
+        self._source, self._drawing, self._num_classes = source, drawing, model.num_classes
 
     def batches(self, *, epoch: int) -> list[Int[np.ndarray, " batch"]]:
         """Return batches of similar sizes."""
-        return self._source.shuffled(seed=self._seed, epoch=epoch)
+        return deal_batches(self._source, self._drawing.sampling, seed=self._drawing.seed, epoch=epoch)
 
-    def labels(self, positions: Int[np.ndarray, " batch"]) -> Int[Tensor, " batch"]:
-        """Return the source's labels."""
-        return torch.from_numpy(self._source.labels[positions])
-
-    def logits(self, trained: nn.Module, positions: Int[np.ndarray, " batch"], *, epoch: int) -> Tensor:
-        """Augment, pad and run the network."""
-        device = next(trained.parameters()).device
+    def examples(self, tickets: Int[np.ndarray, " batch"], *, epoch: int) -> Examples:
+        """Augment, pad and mix images."""
+        drawing, device = self._drawing, next(self.module.parameters()).device
         batch = self._source.assemble_augmented(
-            positions, self._augmentation, seed=self._seed, epoch=epoch, device=device
+            tickets, drawing.augmentation, seed=drawing.seed, epoch=epoch, device=device
         )
-        logits: Tensor = trained(batch.images, batch.heights_px, batch.widths_px)
-        return logits
+        targets = batch.labels
+        if drawing.mix.kind != "none":
+            rng = generator_for(drawing.seed, "mix", epoch, *tickets.tolist())
+            batch, targets = mix_batch(batch, drawing.mix, num_classes=self._num_classes, rng=rng)
+        return Examples(inputs=(batch.images, batch.heights_px, batch.widths_px), targets=targets.to(device))
 
 
 @final
 class FeatureLearner:
     """The head alone, on features of every view of every image."""
 
-    def __init__(
-        self,
-        model: Classifier,
-        source: ImageSource,
-        augmentation: AugmentationSettings,
-        *,
-        seed: int,
-        features: list[Tensor],
-    ) -> None:
+    def __init__(self, model: Classifier, source: ImageSource, drawing: Drawing, *, features: list[Tensor]) -> None:
         """Learn from ``features``, which belong to the images of ``source``."""
-        self.module: nn.Module = nn.Sequential(model.dropout, model.head)
+        self.module: nn.Module = model.head
         self.features: list[Tensor] | None = features
         self.all_labels = source.labels
-        self._source, self._augmentation, self._seed = source, augmentation, seed
+        self._source, self._drawing = source, drawing
         self._stacked: Float[Tensor, "views images features"] = torch.stack(features)
 
     def batches(self, *, epoch: int) -> list[Int[np.ndarray, " batch"]]:
         """Return the batches that the images themselves would come in."""
-        return self._source.shuffled(seed=self._seed, epoch=epoch)
+        return deal_batches(self._source, self._drawing.sampling, seed=self._drawing.seed, epoch=epoch)
 
-    def labels(self, positions: Int[np.ndarray, " batch"]) -> Int[Tensor, " batch"]:
-        """Return the source's labels."""
-        return torch.from_numpy(self._source.labels[positions])
-
-    def logits(self, trained: nn.Module, positions: Int[np.ndarray, " batch"], *, epoch: int) -> Tensor:
-        """Look up the features of the drawn views and run the head."""
-        views = draw_views(positions, self._augmentation, seed=self._seed, epoch=epoch)
+    def examples(self, tickets: Int[np.ndarray, " batch"], *, epoch: int) -> Examples:
+        """Look up the features of the drawn views."""
+        drawing, device = self._drawing, next(self.module.parameters()).device
+        views = draw_views(tickets, drawing.augmentation, seed=drawing.seed, epoch=epoch)
+        positions = tickets % len(self._source)
         chosen = self._stacked[torch.from_numpy(views), torch.from_numpy(positions)]
-        logits: Tensor = trained(chosen.to(next(trained.parameters()).device))
-        return logits
+        return Examples(
+            inputs=(chosen.to(device),), targets=torch.from_numpy(self._source.labels[positions]).to(device)
+        )
 
 
-def build_learner(
-    model: Classifier, source: ImageSource, augmentation: AugmentationSettings, *, seed: int, fabric: Fabric
-) -> Learner:
+def build_learner(model: Classifier, source: ImageSource, drawing: Drawing, *, fabric: Fabric) -> Learner:
     """Return the fast learner where it gives the same numbers, the general one elsewhere."""
-    if model.freeze == "none" or not augmentation.flips_only:
-        return ImageLearner(model, source, augmentation, seed=seed)
-    views = range(NUM_VIEWS[augmentation.flips])
+    if not model.features_are_fixed or not drawing.augmentation.flips_only or drawing.mix.kind != "none":
+        return ImageLearner(model, source, drawing)
+    views = range(NUM_VIEWS[drawing.augmentation.flips])
     features = features_of_views(model, source, views=views, fabric=fabric, what="computing features")
-    return FeatureLearner(model, source, augmentation, seed=seed, features=features)
+    return FeatureLearner(model, source, drawing, features=features)

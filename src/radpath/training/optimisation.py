@@ -1,19 +1,23 @@
-"""The loss, the optimiser and the learning rate at every step.
+"""How the weights change: which images, which loss, which step at which rate, and which average is kept.
 
-In: a model and how often each class occurs. Out: a weighted cross-entropy, AdamW over what may learn, and a rate that
-depends on the share of training that is done and on nothing else, so that it needs no state.
+In: a model and settings. Out: an optimiser whose groups have their own rates, and the rate of every step. What each
+part does stands in a file of its own; here they are put together, and what does not go together is refused.
 """
 
-import math
-from typing import Final, Literal
+from typing import Final
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
-from pydantic import Field
-from torch import Tensor, nn
+from pydantic import Field, model_validator
+from torch import nn
 
+from radpath.models.classifier import Classifier
 from radpath.settings import Settings
+from radpath.training.averaging import AverageSettings
+from radpath.training.losses import LossSettings
+from radpath.training.mixing import MixSettings
+from radpath.training.optimisers import OptimiserSettings, make_optimiser
+from radpath.training.sampling import Sampling
+from radpath.training.schedules import ScheduleSettings, rate_factor
 
 BASE_RATE: Final = "base_rate"
 """Key of an optimiser group: the rate at the top of the schedule."""
@@ -23,66 +27,81 @@ class OptimisationSettings(Settings):
     """How the weights change."""
 
     learning_rate: float = Field(default=3e-4, gt=0)
-    """The backbone's highest rate (AdamW, Loshchilov and Hutter 2019)."""
+    """The highest rate of the backbone's last stage."""
     head_rate_factor: float = Field(default=1.0, gt=0)
     """The head learns at learning_rate times this."""
-    weight_decay: float = Field(default=0.05, ge=0)
-    """Decoupled; not applied to biases and normalisation layers."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """cosine: from the highest rate to a hundredth of it over all epochs."""
-    warmup: float = Field(default=0.1, ge=0, lt=1)
-    """Over this share of training the rate rises from zero."""
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    """Each stage of the backbone learns at the rate of the stage above it times this; 1.0: all alike."""
     clip_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this norm."""
-    class_weights: Literal["balanced", "none"] = "balanced"
-    """balanced: each class counts by the inverse of its frequency in training; this moves the probabilities."""
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """Share of each label that is spread over all classes."""
+    accumulate: int = Field(default=1, ge=1)
+    """A step is made from the gradients of so many batches, as if they were one; BatchNorm still sees each alone."""
+    sampling: Sampling = "natural"
+    """natural: an epoch sees each image once; balanced: each class equally often, about as many images in all, those of
+    rare classes several times, each time augmented in another way."""
+    loss: LossSettings = LossSettings()
+    optimiser: OptimiserSettings = OptimiserSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    mix: MixSettings = MixSettings()
+    average: AverageSettings = AverageSettings()
+
+    @model_validator(mode="after")
+    def _rare_classes_are_helped_once(self) -> "OptimisationSettings":
+        if self.sampling == "balanced" and self.loss.class_weights in {"balanced", "effective_number"}:
+            raise ValueError(
+                "training.sampling is 'balanced' and training.loss.class_weights is "
+                f"'{self.loss.class_weights}', which would favour rare classes twice; set training.loss.class_weights "
+                "= 'none', or 'given' with weights of your own"
+            )
+        return self
 
 
-def class_weights(
-    labels: Int[np.ndarray, " images"], *, num_classes: int, kind: Literal["balanced", "none"]
-) -> Float[Tensor, " classes"]:
-    """Return one weight a class: ``images / (classes * images of the class)``, scikit-learn's "balanced"."""
-    if kind == "none":
-        return torch.ones(num_classes)
-    counts = np.bincount(labels, minlength=num_classes)
-    return torch.from_numpy(len(labels) / (num_classes * counts)).float()
-
-
-def build_optimiser(model: nn.Module, settings: OptimisationSettings) -> torch.optim.AdamW:
-    """Return AdamW over the parameters that may learn, in groups by rate and by decay."""
+def build_optimiser(model: Classifier, settings: OptimisationSettings) -> torch.optim.Optimizer:
+    """Return the optimiser over the parameters that may learn, in groups by rate and by decay."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            factor = settings.head_rate_factor if "backbone" not in name.split(".") else 1.0
-            decay = settings.weight_decay if parameter.dim() > 1 else 0.0
-            groups.setdefault((settings.learning_rate * factor, decay), []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {"params": parameters, "lr": rate, BASE_RATE: rate, "weight_decay": decay}
-            for (rate, decay), parameters in groups.items()
-        ]
-    )
+            decay = settings.optimiser.weight_decay if parameter.dim() > 1 else 0.0
+            groups.setdefault((_base_rate(model, name, settings), decay), []).append(parameter)
+    made = [
+        {"params": parameters, "lr": rate, BASE_RATE: rate, "weight_decay": decay}
+        for (rate, decay), parameters in groups.items()
+    ]
+    return make_optimiser(settings.optimiser, made)
 
 
-def set_rate(optimiser: torch.optim.Optimizer, settings: OptimisationSettings, *, done: float) -> float:
-    """Set every group's rate for the share ``done`` of training in [0, 1]; return the backbone's or only rate."""
-    factor = rate_factor(settings, done=done)
+def _base_rate(model: Classifier, name: str, settings: OptimisationSettings) -> float:
+    """Return the highest rate of a parameter: the lower, the further its stage is from the last one."""
+    below_last = len(model.stages) - 1 - model.stage_index(name)
+    if below_last < 0:
+        return settings.learning_rate * settings.head_rate_factor
+    return float(settings.learning_rate * settings.layer_decay**below_last)
+
+
+def set_rate(
+    optimiser: torch.optim.Optimizer,
+    settings: OptimisationSettings,
+    *,
+    epoch: int,
+    num_epochs: int,
+    share: float,
+    plateaus: int = 0,
+) -> float:
+    """Set every group's rate for one step; return what became of ``learning_rate``.
+
+    Args:
+        optimiser: is changed.
+        settings: the schedule, and SWA, which replaces it at the end.
+        epoch: that the step belongs to, from 1.
+        num_epochs: of the whole training.
+        share: of the epoch that is done with this step, in (0, 1].
+        plateaus: how often validation got no better for some time.
+    """
+    if settings.average.is_swa_in(epoch, num_epochs=num_epochs):
+        factor = settings.average.rate
+    else:
+        done = (epoch - 1 + share) / num_epochs
+        factor = rate_factor(settings.schedule, done=done, epoch=epoch, plateaus=plateaus)
     for group in optimiser.param_groups:
         group["lr"] = group[BASE_RATE] * factor
-    return float(optimiser.param_groups[0]["lr"])
-
-
-def rate_factor(settings: OptimisationSettings, *, done: float) -> float:
-    """Return the share of the highest rate after the share ``done`` of training.
-
-    >>> rate_factor(OptimisationSettings(warmup=0.1), done=0.1)
-    1.0
-    """
-    if done < settings.warmup:
-        return max(done / settings.warmup, 0.01)
-    if settings.schedule == "constant":
-        return 1.0
-    along = (done - settings.warmup) / (1 - settings.warmup)
-    return 0.01 + 0.99 * (1 + math.cos(math.pi * along)) / 2
+    return settings.learning_rate * factor

@@ -1,0 +1,180 @@
+"""The moving parts of one training, and an epoch of steps with them.
+
+In: a model, a learner and settings. Out: a model, its average and an optimiser that are one epoch further, and the
+state from which another process goes on. When epochs begin and end, and what is kept of them, is left to ``loop``.
+"""
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import final
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from radpath.data.batches import ImageSource
+from radpath.errors import TrainingError
+from radpath.models.classifier import Classifier, changing_tensors
+from radpath.progress import track
+from radpath.seeding import derived_seed
+from radpath.training.averaging import WeightAverage
+from radpath.training.checkpoints import Checkpoints
+from radpath.training.device import explained_memory_errors
+from radpath.training.head_start import fit_head
+from radpath.training.history import Epoch, best_of
+from radpath.training.learners import Examples, Learner
+from radpath.training.losses import Loss
+from radpath.training.norm_statistics import renew_statistics
+from radpath.training.optimisation import build_optimiser, set_rate
+from radpath.training.schedules import count_plateaus
+from radpath.training.settings import REMEDY, TrainingSettings
+
+
+@final
+class Learning:
+    """A model that learns."""
+
+    def __init__(
+        self,
+        model: Classifier,
+        learner: Learner,
+        settings: TrainingSettings,
+        *,
+        loss: Loss,
+        kept: Checkpoints,
+        fabric: Fabric,
+    ) -> None:
+        """Begin, or stand where an earlier process stopped."""
+        self._model, self._learner, self._settings, self._fabric, self._kept = model, learner, settings, fabric, kept
+        self._loss = loss.to(fabric.device)
+        model.plan_thaw(settings.num_thawed(settings.epochs))
+        self.history: list[Epoch] = []
+        self.average = WeightAverage(model, settings.average)
+        # Whatever will learn has its place in the optimiser from the beginning, and waits there without gradients.
+        model.thaw(settings.num_thawed(settings.epochs))
+        optimiser = build_optimiser(model, settings)
+        model.thaw(0)
+        if kept.state.is_file():
+            rows = kept.load_state(model, optimiser, self.average, fabric.strategy.precision)
+            self.history = [Epoch(**row) for row in rows]
+        self._trained, self._optimiser = fabric.setup(learner.module, optimiser)
+
+    @property
+    def epochs_left(self) -> range:
+        """The numbers of the epochs that are still to come."""
+        return range(max((entry.epoch for entry in self.history), default=0) + 1, self._settings.epochs + 1)
+
+    @property
+    def best(self) -> Epoch:
+        """The best of the finished epochs."""
+        return best_of(self.history, self._settings.monitor)
+
+    @property
+    def patience_ended(self) -> bool:
+        """True where too many epochs brought nothing better."""
+        return bool(self.history) and self.history[-1].epoch - self.best.epoch >= self._settings.patience
+
+    def start_head(self, features: list[Tensor], side: ImageSource) -> float:
+        """Fit the head to features of the backbone as it came; return the loss."""
+        labels = torch.from_numpy(side.labels).repeat(len(features))
+        weights, decay = self._loss.weights.cpu(), self._settings.head_decay
+        loss = fit_head(
+            self._model.head,
+            torch.cat(features).cpu(),
+            labels,
+            weights=weights,
+            decay=decay,
+            link=self._model.link,
+        )
+        self.average = WeightAverage(self._model, self._settings.average)
+        return loss
+
+    def learn(self, epoch: int) -> tuple[float, float]:
+        """Pass once over the training images; return the mean loss and the last rate."""
+        settings, fabric = self._settings, self._fabric
+        self._model.thaw(settings.num_thawed(epoch))
+        torch.manual_seed(derived_seed(settings.seed, "dropout", epoch, fabric.global_rank))
+        self._trained.train()
+        self._model.train()
+        plateaus = count_plateaus(
+            [entry.merit(settings.monitor) for entry in self.history], wait=settings.schedule.wait
+        )
+        groups = self._groups(epoch)
+        total, seen, rate, numbers = 0.0, 0, 0.0, range(1, len(groups) + 1)
+        for step in track(numbers, total=len(groups), what=f"epoch {epoch} of {settings.epochs}", unit="steps"):
+            share = step / len(groups)
+            rate = set_rate(
+                self._optimiser, settings, epoch=epoch, num_epochs=settings.epochs, share=share, plateaus=plateaus
+            )
+            with explained_memory_errors():
+                loss, num_images = self._step(groups[step - 1], epoch=epoch)
+            if not math.isfinite(loss):
+                raise TrainingError(f"the loss is {loss} in epoch {epoch}, step {step}; {REMEDY}")
+            total, seen = total + loss * num_images, seen + num_images
+        mean = self._agree(total, seen)
+        self.average.after_epoch(self._model, epoch, num_epochs=settings.epochs)
+        return mean, rate
+
+    def _groups(self, epoch: int) -> list[list[np.ndarray]]:
+        """Return the batches from which this device makes each step."""
+        batches, fabric, size = self._learner.batches(epoch=epoch), self._fabric, self._settings.accumulate
+        # Every device takes as many; where batches do not divide, the first ones are taken again.
+        num_own = math.ceil(len(batches) / fabric.world_size)
+        places = [(turn * fabric.world_size + fabric.global_rank) % len(batches) for turn in range(num_own)]
+        return [[batches[place] for place in places[first : first + size]] for first in range(0, num_own, size)]
+
+    def _step(self, group: list[np.ndarray], *, epoch: int) -> tuple[float, int]:
+        """Make one step from the gradients of some batches; return the mean loss and the number of images."""
+        batches = [self._learner.examples(tickets, epoch=epoch) for tickets in group]
+        weights = [self._loss.total_weight(examples.targets) for examples in batches]
+        together = torch.stack(weights).sum()
+        self._optimiser.zero_grad()
+        losses = []
+        for place, examples in enumerate(batches):
+            with self._waiting(until=place == len(batches) - 1):
+                loss = self._loss_of(examples)
+                share = loss if len(batches) == 1 else loss * (weights[place] / together)
+                self._fabric.backward(share)
+            losses.append(share.detach())
+        self._fabric.clip_gradients(
+            self._trained, self._optimiser, max_norm=self._settings.clip_norm, error_if_nonfinite=False
+        )
+        self._optimiser.step()
+        self.average.after_step(self._model)
+        return float(torch.stack(losses).sum()), sum(len(tickets) for tickets in group)
+
+    def _loss_of(self, examples: Examples) -> Tensor:
+        return self._loss(self._trained(*examples.inputs), examples.targets)
+
+    def _waiting(self, *, until: bool) -> contextlib.AbstractContextManager[None]:
+        """Let several devices compare their gradients only with the last batch of a step."""
+        if self._fabric.world_size == 1 or until:
+            return contextlib.nullcontext()
+        waiting: contextlib.AbstractContextManager[None] = self._fabric.no_backward_sync(self._trained)
+        return waiting
+
+    def _agree(self, total: float, seen: int) -> float:
+        """Let every device go on with what the first has, whose BatchNorm saw other batches; return the mean loss."""
+        if self._fabric.world_size == 1:
+            return total / seen
+        for tensor in (*changing_tensors(self._model).values(), *self.average.tensors.values()):
+            torch.distributed.broadcast(tensor, src=0)
+        sums = self._fabric.all_reduce(torch.tensor([total, seen], device=self._fabric.device), reduce_op="sum")
+        return float(sums[0] / sums[1])
+
+    @contextlib.contextmanager
+    def averaged(self, epoch: int) -> Iterator[None]:
+        """Put the averaged weights into the model for the length of a ``with`` block, ready to be validated."""
+        settings = self._settings
+        with self.average.in_place_of(self._model):
+            if settings.average.is_swa_in(epoch, num_epochs=settings.epochs):
+                renew_statistics(self._model, self._learner, epoch=epoch, seed=settings.seed, fabric=self._fabric)
+            yield
+
+    def keep_state(self) -> None:
+        """Save what a resume needs; the last write of an epoch, so that a kill before it repeats the epoch."""
+        rows = [dataclasses.asdict(epoch) for epoch in self.history]
+        self._kept.save_state(self._model, self._optimiser, self.average, self._fabric.strategy.precision, history=rows)

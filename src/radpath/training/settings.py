@@ -1,0 +1,51 @@
+"""How long, from which seed and towards what a model is trained; how its weights change is in ``optimisation``."""
+
+from typing import Final, Literal
+
+from pydantic import Field, model_validator
+
+from radpath.training.history import Monitor
+from radpath.training.optimisation import OptimisationSettings
+
+REMEDY: Final = (
+    "start a new run with a lower training.learning_rate, or, where device.precision is not '32-true', continue "
+    "with --resume --set device.precision=32-true; finished epochs are kept"
+)
+"""What helps where numbers are not numbers any more."""
+
+
+class TrainingSettings(OptimisationSettings):
+    """How the model learns."""
+
+    epochs: int = Field(default=14, ge=0)
+    """The most epochs; the schedule spans them all. 0: only the logistic start of the head."""
+    head_start: Literal["logistic", "random"] = "logistic"
+    """logistic: the head starts as the best linear one on the backbone's features, which counts as epoch 0."""
+    head_decay: float = Field(default=1.0, gt=0)
+    """Penalty on the squared weights of the logistic start, on standardised features."""
+    thaw_every: int = Field(default=0, ge=0)
+    """Gradual unfreezing: after every so many epochs one more of the stages that model.freeze froze learns, the last
+    first; 0: they stay frozen."""
+    monitor: Monitor = "validation_auc"
+    """The column of history.csv by which the best epoch is chosen: the lowest loss, or the highest of the others; a
+    lower validation loss breaks ties."""
+    patience: int = Field(default=10, ge=1)
+    """Training stops after this many epochs without a better training.monitor."""
+    seed: int = Field(default=0, ge=0)
+    """Decides the head's first weights, the batches, the augmentation and the dropout."""
+
+    @model_validator(mode="after")
+    def _something_is_learned(self) -> "TrainingSettings":
+        if self.epochs == 0 and self.head_start == "random":
+            raise ValueError(
+                "training.epochs is 0 and training.head_start is 'random': nothing would be learned; change one of them"
+            )
+        return self
+
+    def num_thawed(self, epoch: int) -> int:
+        """Return how many of the frozen stages learn in an epoch.
+
+        >>> [TrainingSettings(thaw_every=2).num_thawed(epoch) for epoch in (0, 1, 2, 3, 4, 5)]
+        [0, 0, 0, 1, 1, 2]
+        """
+        return max(epoch - 1, 0) // self.thaw_every if self.thaw_every else 0

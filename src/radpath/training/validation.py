@@ -1,0 +1,69 @@
+"""The numbers by which epochs are compared, measured on the validation side.
+
+In: a model. Out: its loss and the ranking and confusion metrics of ``evaluation``. Features are computed once where the
+backbone is frozen.
+"""
+
+from typing import Any, final
+
+import numpy as np
+from jaxtyping import Float
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from radpath.data.batches import ImageSource
+from radpath.errors import TrainingError
+from radpath.evaluation import confusion
+from radpath.evaluation.ranking import macro_roc_auc
+from radpath.evaluation.undefined import number_or_none
+from radpath.models.classifier import Classifier
+from radpath.training.losses import Loss
+from radpath.training.prediction import PredictionSettings, average_views, view_features
+
+
+@final
+class Validation:
+    """The validation side of one training."""
+
+    def __init__(self, side: ImageSource, prediction: PredictionSettings, loss: Loss, fabric: Fabric) -> None:
+        """Measure on ``side``."""
+        self._side, self._prediction, self._loss, self._fabric = side, prediction, loss, fabric
+        self._features: list[Tensor] | None = None
+
+    def measure(self, model: Classifier, *, epoch: int, remedy: str) -> dict[str, Any]:
+        """Return the columns of ``history.csv`` that begin with "validation".
+
+        Raises:
+            TrainingError: the last steps of the epoch spoilt the weights; ``remedy`` says what to do.
+        """
+        features = self._features or view_features(
+            model, self._side, self._prediction, fabric=self._fabric, what="validating"
+        )
+        if model.features_are_fixed:
+            self._features = features
+        probabilities = average_views(model, features)
+        if not np.isfinite(probabilities).all():
+            raise TrainingError(f"the probabilities are not numbers any more after epoch {epoch}; {remedy}")
+        return {
+            "validation_loss": self._loss.of_probabilities(probabilities, self._side.labels),
+            "validation_auc": macro_roc_auc(probabilities, self._side.labels),
+            **decision_metrics(probabilities, self._side.labels),
+        }
+
+
+def decision_metrics(probabilities: Float[np.ndarray, "images classes"], labels: np.ndarray) -> dict[str, float | None]:
+    """Return what the most probable classes get right; None where a class is not there to be recognised.
+
+    >>> decision_metrics(np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), np.array([0, 1, 1]))["validation_sensitivity"]
+    0.5
+    """
+    num_classes = probabilities.shape[1]
+    decisions = probabilities.argmax(axis=1)
+    matrix = confusion.confusion_matrix(labels, decisions, num_classes=num_classes)[None].astype(np.float64)
+    values = {
+        "validation_accuracy": confusion.accuracy_of(matrix)[0, 0],
+        "validation_balanced_accuracy": confusion.balanced_accuracy_of(matrix)[0, 0],
+        "validation_f1": confusion.f1_of(matrix).mean(),
+        "validation_sensitivity": confusion.sensitivity_of(matrix).min(),
+    }
+    return {name: number_or_none(float(value)) for name, value in values.items()}
