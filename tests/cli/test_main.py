@@ -21,7 +21,7 @@ Program = Callable[..., "subprocess.CompletedProcess[str]"]
 COMMANDS = (
     *("fit", "train", "evaluate", "predict"),
     *("scan", "split", "prepare", "preview", "steps", "describe", "audit"),
-    *("convert-weights", "doctor", "demo"),
+    *("describe-model", "convert-weights", "doctor", "demo"),
 )
 HEAVY = ("torch", "timm", "polars", "matplotlib", "numpy", "scipy", "PIL", "tomlkit")
 
@@ -70,7 +70,7 @@ def test_every_command_explains_itself_and_its_options(program: Program, command
     result = program(command, "--help")
     assert result.returncode == 0
     assert result.stdout.startswith(f"Usage: radpath {command} ")
-    callback = getattr(main, command)
+    callback = getattr(main, command.replace("-", "_"))
     documented = str(inspect.getdoc(callback)).splitlines()[0]
     assert documented.endswith(".")
     assert documented in result.stdout

@@ -150,9 +150,9 @@ def test_a_network_that_cannot_be_cut_says_why(order: str, problem: str) -> None
 
         def forward(self, images: Tensor) -> Tensor:
             if order == "learning first":
-                return self.first(self.second(images)).mean((2, 3))
-            early = self.first(self.first(images)) if order == "twice" else self.first(images)
-            late = self.second(early)
+                return torch.as_tensor(self.first(self.second(images))).mean((2, 3))
+            early: Tensor = self.first(self.first(images)) if order == "twice" else self.first(images)
+            late: Tensor = self.second(early)
             if order == "past":
                 late = late + 1e-30 * images.mean((2, 3), keepdim=True)
             if order == "by shape":

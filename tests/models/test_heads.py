@@ -59,7 +59,8 @@ def test_heads_are_as_large_as_those_of_the_study(features: int, options: dict[s
     ],
 )
 def test_every_size_option_changes_the_layers(kind: str, option: str, value: float) -> None:
-    assert shapes(make(kind=kind, **{option: value})) != shapes(make(kind=kind))
+    changed: dict[str, Any] = {"kind": kind, option: value}
+    assert shapes(make(**changed)) != shapes(make(kind=kind))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -75,13 +76,13 @@ def test_a_convolutional_head_with_a_skip_computes_what_its_description_says() -
     with torch.no_grad():
         for parameter in (*head.parameters(), *(b for b in head.buffers() if b.is_floating_point())):
             parameter.copy_(torch.rand(parameter.shape) + 0.1)
-    values, features = {name: tensor.double() for name, tensor in head.state_dict().items()}, draw().double()
+    values: dict[str, Tensor] = {name: tensor.double() for name, tensor in head.state_dict().items()}
+    features = draw().double()
 
     def norm(x: Tensor, layer: str) -> Tensor:
         view = [1, -1] + [1] * (x.dim() - 2)
-        mean, var, gain, offset = (
-            values[f"{layer}.{part}"].view(view) for part in ("running_mean", "running_var", "weight", "bias")
-        )
+        parts = ("running_mean", "running_var", "weight", "bias")
+        mean, var, gain, offset = (values[f"{layer}.{part}"].view(view) for part in parts)
         return (x - mean) / (var + 1e-5).sqrt() * gain + offset
 
     filtered = torch.stack(

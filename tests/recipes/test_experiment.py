@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from radpath.data.augmentation.settings import RANGES
 from radpath.errors import SettingsError
 from radpath.recipes.experiment import Experiment, compose_experiment, read_experiment, render_experiment
 from radpath.settings import flatten, setting_names
@@ -60,10 +61,30 @@ def test_values_are_plain_after_a_journey_through_toml() -> None:
         (["pixels.sise=native"], r"^--set: unknown setting 'pixels.sise'; did you mean 'pixels.size'\?$"),
         (["training=3"], r"^--set: setting 'training' is 3; it must be"),
         (["training.epochs.more=3"], r"."),
-        (["model.grey=sum"], r"^--set: model.grey is 'sum', .* pixels.channels is 'rgb'; set pixels.channels to 'grey'"),
+        (
+            ["model.head.kind=conv"],
+            r"^--set: training.head_start is 'logistic', which fits linear heads only; set train",
+        ),
+        (
+            ["model.head.kernel_size=4"],
+            r"^--set: model.head: model.head.kernel_size is 4, which a head of kind 'linear'",
+        ),
+        (["model.dropout=0.1"], r"^--set: unknown setting 'model.dropout'; did you mean 'model.head.dropout'\?$"),
+        (
+            ["model.grey=sum"],
+            r"^--set: model.grey is 'sum', .* pixels.channels is 'rgb'; set pixels.channels to 'grey'",
+        ),
         (["model.attention=cbam", "model.freeze=all"], r"^--set: model: model.attention = 'cbam' begins as no change"),
     ],
 )
 def test_what_cannot_be_is_refused(wishes: list[str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         compose_experiment({**BARE, "training": {"epochs": 2}}, wishes)
+
+
+def test_random_views_need_random_changes() -> None:
+    off = [f"augmentation.{name}=0" for name in RANGES.values()]
+    with pytest.raises(SettingsError, match=r"prediction.augmented_views needs random changes"):
+        compose_experiment(BARE, ["prediction.augmented_views=2", *off])
+    wanted = [*off, "prediction.augmented_views=2", "augmentation.noise=0.1"]
+    assert compose_experiment(BARE, wanted).prediction.augmented_views == 2

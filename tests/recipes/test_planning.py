@@ -211,6 +211,19 @@ def test_a_wished_freezing_decides_the_augmentation() -> None:
     assert "augmentation.scale" not in plan(many, asked={"model.freeze": "none"})
 
 
+def test_features_that_change_are_no_reason_against_augmentation() -> None:
+    assert "augmentation.scale" not in plan(ALIKE, asked={"model.freeze": "top-1"})
+    assert "augmentation.scale" not in plan(ALIKE, asked={"model.freeze": "all", "model.pooling": "attention"})
+
+
+def test_heads_with_layers_start_from_drawn_weights() -> None:
+    wishes = follow_wishes({"model.head.kind": "conv", "model.weights": "none"})
+    assert wishes.values["training"] == {"head_start": "random"}
+    assert [choice.setting for choice in wishes.choices].count("training.head_start") == 1
+    assert "the logistic start fits linear heads, and yours is conv" in wishes.choices[0].reason
+    assert "training" not in follow_wishes({"model.head.kind": "linear"}).values
+
+
 def test_random_weights_learn_everything_and_their_own_statistics() -> None:
     asked = {"model.weights": "none"}
     made = plan(dataclasses.replace(ALIKE, num_images=100_000), asked=asked)

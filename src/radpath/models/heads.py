@@ -94,6 +94,16 @@ class HiddenHead(nn.Module):
         self.hidden = nn.Sequential(nn.Linear(width, hidden, bias=False), *_activation(hidden, settings.dropout))
         self.output = nn.Linear(hidden, num_classes)
 
+    @property
+    def weight(self) -> Tensor:
+        """The last layer's, as a linear head has it."""
+        return self.output.weight
+
+    @property
+    def bias(self) -> Tensor:
+        """The last layer's."""
+        return self.output.bias
+
     def forward(self, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
         """Return logits."""
         seen: Tensor = self.convolution(features)
