@@ -8,6 +8,7 @@ from radpath.evaluation.cases import write_case_predictions
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import EvaluationSettings, evaluate_with_cases
 from radpath.evaluation.predictions import read_predictions
+from radpath.recipes.ensemble import judge_ensemble
 from radpath.recipes.experiment import read_experiment
 from radpath.recipes.report import write_run_report
 from radpath.recipes.running import evaluate_run
@@ -28,6 +29,8 @@ def evaluate_again(target: Path, *, assignments: list[str], out: Path | None) ->
         return _evaluate_table(target, assignments, out)
     if assignments:
         raise SettingsError("--set goes with a predictions.csv; the settings of a run are those of its experiment.toml")
+    if RunFolder(target).ensemble.is_file():
+        return judge_ensemble(RunFolder(target))
     folder = RunFolder.open(target)
     now = {"predictions.csv": files.digest_file(folder.predictions)} if folder.predictions.is_file() else {}
     folder.require_fresh("predict", now, remedy="restore it, or evaluate the file itself: radpath evaluate FILE")

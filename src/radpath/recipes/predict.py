@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from jaxtyping import Float64
 from lightning_fabric import Fabric
 
 from radpath import files
@@ -14,6 +15,8 @@ from radpath.data.findings import counted, shortened
 from radpath.data.location import Location
 from radpath.data.manifest import Finding, Manifest
 from radpath.evaluation.thresholds import Threshold, decide
+from radpath.progress import track
+from radpath.recipes.ensemble import read_ensemble, require_same_model
 from radpath.recipes.experiment import Experiment, read_experiment
 from radpath.recipes.gathering import gather_unlabelled, run_name
 from radpath.recipes.running import build_model, image_source, prepare_pixels, read_classes, read_intensity, read_stain
@@ -30,7 +33,7 @@ def predict_new(run: Path, images: Location, *, out: Path | None, assignments: S
     """Write one row for each new image: its decision and one probability a class; return the file.
 
     Args:
-        run: a finished run folder.
+        run: a finished run folder, or that of an ensemble.
         images: a folder or an array file.
         out: the CSV to write, or an existing folder for it; None for one inside the run folder. A folder's CSV is
             named after the images.
@@ -40,23 +43,10 @@ def predict_new(run: Path, images: Location, *, out: Path | None, assignments: S
         StaleError: the run's model is not the one that the run evaluated.
         RadpathError: bad input; the message says what, where and what to do.
     """
-    folder = RunFolder.open(run)
-    experiment = read_experiment(folder.experiment, list(assignments))
-    require_same_settings(folder, experiment)
-    classes = read_classes(folder)
-    best = Checkpoints(folder.checkpoints).best
-    now = {"checkpoints/best.safetensors": files.digest_file(best)} if best.is_file() else {}
-    folder.require_fresh("train", now, remedy="restore it, or train again")
-    threshold = _frozen_threshold(folder)
-    data = experiment.data.model_copy(update={"images": images.absolute(), "labels": None})
-    looking = experiment.model_copy(update={"data": data})
-    # Prepared here, before several processes look for it.
-    found = gather_unlabelled(data, beside=folder.root)
-    manifest, _ = prepare_pixels(looking, found, folder, stain=read_stain(experiment, folder))
-    manifest = _compared(manifest, folder)
-    work = partial(_probabilities, looking, manifest, classes, folder)
-    probabilities = on_devices(experiment.device, work)
-    decisions = decide(probabilities, classes=classes, threshold=threshold)
+    folder = RunFolder(run) if RunFolder(run).ensemble.is_file() else RunFolder.open(run)
+    seen = (_seen_by_members if folder.ensemble.is_file() else _seen_by_run)(folder, images, assignments)
+    manifest, probabilities, classes = seen.manifest, seen.probabilities, seen.classes
+    decisions = decide(probabilities, classes=classes, threshold=_frozen_threshold(folder))
     path = _table_to_write(out, folder, f"{run_name(images)}.csv")
     _write(manifest, probabilities, [classes[place] for place in decisions], classes, path)
     say_findings(manifest.findings)
@@ -70,6 +60,57 @@ def predict_new(run: Path, images: Location, *, out: Path | None, assignments: S
     say_path("Predictions", path)
     say_path("Exclusions", _beside(path))
     return path
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class _Seen:
+    """New images and what a model, or several, said about them."""
+
+    manifest: Manifest
+    probabilities: Float64[np.ndarray, "kept classes"]
+    """One row for each kept image of the manifest."""
+    classes: tuple[str, ...]
+
+
+def _seen_by_run(folder: RunFolder, images: Location, assignments: Sequence[str]) -> _Seen:
+    """Look at the images with one run's model, prepared as that run prepares them."""
+    experiment = read_experiment(folder.experiment, list(assignments))
+    require_same_settings(folder, experiment)
+    classes = read_classes(folder)
+    best = Checkpoints(folder.checkpoints).best
+    now = {"checkpoints/best.safetensors": files.digest_file(best)} if best.is_file() else {}
+    folder.require_fresh("train", now, remedy="restore it, or train again")
+    data = experiment.data.model_copy(update={"images": images.absolute(), "labels": None})
+    looking = experiment.model_copy(update={"data": data})
+    # Prepared here, before several processes look for it.
+    found = gather_unlabelled(data, beside=folder.root)
+    manifest, _ = prepare_pixels(looking, found, folder, stain=read_stain(experiment, folder))
+    manifest = _compared(manifest, folder)
+    work = partial(_probabilities, looking, manifest, classes, folder)
+    return _Seen(manifest=manifest, probabilities=on_devices(experiment.device, work), classes=classes)
+
+
+def _seen_by_members(folder: RunFolder, images: Location, assignments: Sequence[str]) -> _Seen:
+    """Look at the images with every member of an ensemble, and average; what one of them excludes is excluded."""
+    shares = [share for share in read_ensemble(folder) if share.weight > 0]
+    looks = []
+    for share in track(shares, total=len(shares), what="predicting", unit="members"):
+        member = RunFolder.open(share.run)
+        require_same_model(share, member.stamped("train")["checkpoints/best.safetensors"])
+        looks.append(_seen_by_run(member, images, assignments))
+    manifest, classes = looks[0].manifest, looks[0].classes
+    rows = [{record: row for row, record in enumerate(look.manifest.kept["record_id"])} for look in looks]
+    for look in looks[1:]:
+        excluded = look.manifest.excluded
+        details = {record: detail or "" for record, detail in excluded.select("record_id", "detail").iter_rows()}
+        manifest = manifest.exclude(details, reason="excluded by a member")
+    kept = manifest.kept["record_id"].to_list()
+    total = sum(share.weight for share in shares)
+    mean = np.zeros((len(kept), len(classes)))
+    for share, look, row in zip(shares, looks, rows, strict=True):
+        columns = [look.classes.index(name) for name in classes]
+        mean += share.weight / total * look.probabilities[[row[record] for record in kept]][:, columns]
+    return _Seen(manifest=manifest, probabilities=mean, classes=classes)
 
 
 def _table_to_write(out: Path | None, folder: RunFolder, name: str) -> Path:

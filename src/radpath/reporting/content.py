@@ -144,6 +144,16 @@ class Mistake:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class MemberScore:
+    """One of several runs that were joined, with its own numbers."""
+
+    name: str
+    weight: float
+    """Its share in what was joined, 0 to 1."""
+    evaluation: Evaluation
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ReportContent:
     """Everything that the page, the figures and the model card show."""
 
@@ -170,3 +180,5 @@ class ReportContent:
     """Versions, device, seeds."""
     limits: tuple[str, ...] = ()
     """Sentences to add to those that the page derives itself."""
+    members: tuple[MemberScore, ...] = ()
+    """The runs that were joined, where these are the results of several."""

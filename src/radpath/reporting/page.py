@@ -129,6 +129,7 @@ def _results(content: ReportContent) -> dict[str, Any]:
         "reported_name": name,
         "result_columns": [SIDE_NAMES[side.side] for side in sides],
         "result_rows": tables.result_rows(evaluation),
+        "members": tables.member_rows(content.members, evaluation) if content.members else (),
         "by_case": None if evaluation.by_case is None else _cases(evaluation.by_case),
         "class_tables": tables.class_tables(evaluation),
         "confusion": sides[0].confusion,

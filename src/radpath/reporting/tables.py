@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from radpath.data.findings import counted
 from radpath.evaluation.estimates import Estimate, Evaluation, SideEvaluation, find
 from radpath.evaluation.metrics import METRICS
-from radpath.reporting.content import Epoch, SideCounts, SplitSummary
+from radpath.reporting.content import Epoch, MemberScore, SideCounts, SplitSummary
 from radpath.reporting.results import overall_estimates
 from radpath.reporting.wording import (
     SIDE_NAMES,
@@ -69,6 +69,15 @@ class Tile:
     label: str
     cell: Cell
     baseline: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MemberRow:
+    """One of several runs that were joined, or all of them."""
+
+    name: str
+    weight: str
+    tiles: tuple[Tile, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -150,6 +159,15 @@ def headline_tiles(evaluation: Evaluation) -> list[Tile]:
             label = metric_label(metric) if of_class is not None else overall_label(metric, positive)
             tiles.append(Tile(label=label, cell=cell, baseline=_short_value(baseline)))
     return tiles
+
+
+def member_rows(members: Sequence[MemberScore], together: Evaluation) -> list[MemberRow]:
+    """Return each joined run's headline numbers, and below them those of all together."""
+    rows = [
+        MemberRow(name=member.name, weight=f"{member.weight:.3f}", tiles=tuple(headline_tiles(member.evaluation)))
+        for member in members
+    ]
+    return [*rows, MemberRow(name="together", weight="", tiles=tuple(headline_tiles(together)))]
 
 
 def _short_value(baseline: Estimate | None) -> str:
