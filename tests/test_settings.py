@@ -307,3 +307,27 @@ def test_what_is_no_toml_is_refused(tmp_path: Path, content: bytes | None, messa
 def test_a_folder_in_the_place_of_the_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=re.escape(f"{tmp_path} is a folder; name the experiment.toml inside it")):
         read_toml(tmp_path)
+
+
+class Weighted(Settings):
+    """Holds a table by names."""
+
+    weights: dict[str, dict[str, float]] = Field(default={})
+    """Of a pair."""
+    last: int = 1
+    """Behind it."""
+
+
+@pytest.mark.parametrize("weights", [{}, {"a b": {"c.d": 2.5, "é": 1.0}, "x": {}}])
+def test_a_table_by_names_stands_on_one_line_and_is_read_again(
+    tmp_path: Path, weights: dict[str, dict[str, float]]
+) -> None:
+    path = tmp_path / "x.toml"
+    text = render_toml(Weighted(weights=weights), heading="")
+    path.write_text(text, encoding="utf-8")
+    assert parse_settings(Weighted, read_toml(path), source="x") == Weighted(weights=weights)
+    assert text.endswith("\nlast = 1\n")
+
+
+def test_an_empty_table_is_told_too() -> None:
+    assert flatten({"loss": {"costs": {}, "kind": "x"}}) == {"loss.costs": {}, "loss.kind": "x"}

@@ -154,14 +154,14 @@ def _ordered_fields(settings: Settings) -> Iterator[tuple[str, Any]]:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested tables as one level with dotted keys.
+    """Return nested tables as one level with dotted keys; an empty table stays one.
 
     >>> flatten({"training": {"epochs": 5}})
     {'training.epochs': 5}
     """
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             flat.update(flatten(value, f"{prefix}{key}."))
         else:
             flat[f"{prefix}{key}"] = value

@@ -19,7 +19,7 @@ from radpath.errors import DataError, LeakError, exit_codes
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
 COMMANDS = (
-    *("fit", "train", "evaluate", "predict"),
+    *("fit", "train", "evaluate", "pick-epoch", "ensemble", "soup", "predict"),
     *("scan", "split", "prepare", "preview", "steps", "describe", "audit"),
     *("describe-model", "convert-weights", "doctor", "demo"),
 )

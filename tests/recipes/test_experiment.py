@@ -51,13 +51,29 @@ def test_every_setting_is_documented() -> None:
 def test_values_are_plain_after_a_journey_through_toml() -> None:
     flat = flatten(compose_experiment(BARE, []).model_dump(mode="json"))
     assert set(flat) == set(setting_names(Experiment))
-    assert all(isinstance(value, str | int | float | bool | list | None) for value in flat.values())
+    assert all(isinstance(value, str | int | float | bool | list | dict | None) for value in flat.values())
 
 
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
         (["model.weights=none"], r"^--set: model: model.weights = 'none' starts from random weights"),
+        (
+            ["training.loss.kind=ordinal"],
+            r"^--set: training\.loss\.kind is 'ordinal', and data\.class_order does not say",
+        ),
+        (
+            ["training.thaw_every=2"],
+            r"^--set: training\.thaw_every is 2, but model\.freeze = 'none' leaves nothing to th",
+        ),
+        (
+            ["training.thaw_every=2", "model.freeze=all", "device.num_devices=2"],
+            r"^--set: training\.thaw_every is 2, but several devices agree once, at the beginning, on what learns; ",
+        ),
+        (
+            ["training.sampling=balanced"],
+            r"^--set: training: training\.sampling is 'balanced' and training\.loss\.class_weights is 'balanced', w",
+        ),
         (["pixels.sise=native"], r"^--set: unknown setting 'pixels.sise'; did you mean 'pixels.size'\?$"),
         (["training=3"], r"^--set: setting 'training' is 3; it must be"),
         (["training.epochs.more=3"], r"."),

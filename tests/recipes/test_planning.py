@@ -119,6 +119,33 @@ def test_a_transformer_gets_its_only_size_with_the_reason() -> None:
     assert made["pixels.size_px"] == ("160", "backbone 'test_vit' takes no other size")
 
 
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"training.sampling": "balanced"}, {"loss": {"class_weights": "none"}}),
+        ({"training.loss.kind": "cost_matrix"}, {"loss": {"class_weights": "none"}}),
+        ({"training.loss.costs.a.b": 2.0}, {"loss": {"kind": "cost_matrix", "class_weights": "none"}}),
+        ({"training.loss.given_weights.a": 2.0}, {"loss": {"class_weights": "given"}}),
+        ({"training.optimiser.kind": "adam"}, {"optimiser": {"weight_decay": 1e-4}}),
+        ({"training.optimiser.kind": "sgd"}, {"optimiser": {"weight_decay": 1e-4}, "learning_rate": 0.01}),
+    ],
+    ids=str,
+)
+def test_a_wish_for_a_loss_or_an_optimiser_gets_what_goes_with_it(
+    asked: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    assert follow_wishes(asked).values == {"training": expected}
+    made = plan(ALIKE, asked=asked)
+    assert all(value != "" and reason for value, reason in made.values())
+
+
+@pytest.mark.parametrize("asked", [{"training.mix.kind": "mixup"}, {"training.thaw_every": 1}], ids=str)
+def test_what_needs_every_pixel_in_every_epoch_keeps_its_augmentation(asked: dict[str, Any]) -> None:
+    many = dataclasses.replace(ALIKE, num_images=100_000)
+    assert "augmentation.rotation_deg" in plan(many)
+    assert "augmentation.rotation_deg" not in plan(many, asked=asked)
+
+
 def test_a_network_of_one_channel_gets_grey_pixels() -> None:
     assert follow_wishes({"model.grey": "sum"}).values == {"pixels": {"channels": "grey"}}
     assert plan(VARIED, asked={"model.grey": "sum"})["pixels.channels"][0] == "grey"

@@ -48,6 +48,30 @@ class Experiment(Settings):
         return self
 
     @model_validator(mode="after")
+    def _an_order_is_stated(self) -> "Experiment":
+        if self.training.loss.kind == "ordinal" and not self.data.class_order:
+            raise ValueError(
+                "training.loss.kind is 'ordinal', and data.class_order does not say in which order the classes stand; "
+                'set for example data.class_order = ["low", "middle", "high"]'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _something_can_be_thawed(self) -> "Experiment":
+        every = self.training.thaw_every
+        if every and self.model.freeze == "none":
+            raise ValueError(
+                f"training.thaw_every is {every}, but model.freeze = 'none' leaves nothing to thaw; set model.freeze "
+                "to 'all' or to 'top-1', or training.thaw_every to 0"
+            )
+        if every and self.device.num_devices > 1:
+            raise ValueError(
+                f"training.thaw_every is {every}, but several devices agree once, at the beginning, on what learns; "
+                "set device.num_devices to 1, or training.thaw_every to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _only_linear_heads_are_fitted(self) -> "Experiment":
         if self.training.head_start == "logistic" and self.model.head.kind != "linear":
             raise ValueError(NEEDS_A_LINEAR_HEAD)
