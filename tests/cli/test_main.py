@@ -125,15 +125,6 @@ def test_a_defect_keeps_its_traceback(program: Program, monkeypatch: pytest.Monk
         program("scan", "images")
 
 
-def test_ctrl_c_is_told_in_one_line(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("radpath.recipes.inspect.scan_images", interrupt)
-    result = program("scan", "images")
-    assert (result.returncode, result.stdout, result.stderr) == (130, "", "radpath: interrupted\n")
-
-
 @pytest.mark.parametrize(("works", "code"), [(True, 0), (False, 1)])
 def test_doctor_ends_with_1_where_something_needed_fails(
     program: Program,

@@ -154,5 +154,7 @@ def test_sizes_that_leave_nothing_are_refused() -> None:
 
 
 def test_a_head_is_too_large_from_the_first_parameter_above_a_hundred_an_image() -> None:
-    assert too_large(5000, num_images=50) is None
-    assert str(too_large(5001, num_images=50)).startswith("the head has 5,001 parameters, 100 for each of 50 training")
+    assert too_large(nn.Linear(4999, 1), num_images=50) is None
+    assert str(too_large(nn.Linear(5000, 1), num_images=50)).startswith(
+        "the head has 5,001 parameters, 100 for each of 50 training"
+    )

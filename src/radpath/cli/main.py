@@ -4,64 +4,30 @@ Recipes are imported inside the commands, so that ``radpath --help`` answers at 
 """
 
 import io
-import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 import radpath
-from radpath.data.location import Location, parse_location
-from radpath.errors import RadpathError, RunInterruptedError, exit_codes
-
-
-class _Commands(TyperGroup):
-    """The commands, in the order in which they stand below."""
-
-    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - Typer does not name the type of its context
-        """Run one command; Ctrl-C gets radpath's words and exit code instead of Typer's."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise RunInterruptedError("interrupted") from None
-
-
-_NO_WRAPPING = "\b\n"  # Typer's sign in front of lines that stay as they are
-_CODES = "\n".join(f"  {code:3}  {meaning.rstrip('.')}" for code, meaning in exit_codes().items())
-
-app = typer.Typer(
-    name="radpath",
-    cls=_Commands,
-    help="From a folder of medical images and a table of labels to a classifier whose evaluation can be defended.",
-    epilog=f"{_NO_WRAPPING}Exit codes:\n{_CODES}",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    rich_markup_mode=None,
+from radpath.cli.application import app
+from radpath.cli.arguments import (
+    Backbone,
+    DeviceSets,
+    Images,
+    Labels,
+    MemberWeights,
+    MetricsOut,
+    Out,
+    Runs,
+    Sets,
+    Table,
+    command_line,
+    place,
 )
-
-Images = Annotated[
-    str,
-    typer.Argument(
-        metavar="IMAGES", help="Folder of images, or a MedMNIST .npz file; a path, or an address: s3://bucket/folder."
-    ),
-]
-Labels = Annotated[
-    str | None,
-    typer.Option(
-        "--labels", metavar="TABLE", help="Labels as CSV or TSV; not needed where folders or names say the class."
-    ),
-]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, for example training.epochs=5; repeatable."),
-]
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two or more finished run folders.")]
-Out = Annotated[
-    Path | None, typer.Option("--out", metavar="FOLDER", help="Where to write; otherwise a new folder below runs/.")
-]
+from radpath.data.location import parse_location
+from radpath.errors import RadpathError
 
 
 @app.command()
@@ -73,7 +39,7 @@ def fit(images: Images, labels: Labels = None, settings: Sets = None, out: Out =
     """
     from radpath.recipes.fit import fit as recipe
 
-    recipe(parse_location(images), labels=_place(labels), assignments=settings or [], out=out, command=_command())
+    recipe(parse_location(images), labels=place(labels), assignments=settings or [], out=out, command=command_line())
 
 
 @app.command()
@@ -86,17 +52,14 @@ def train(
     """Run an experiment, or continue one that stopped."""
     from radpath.recipes.train import train_experiment
 
-    train_experiment(experiment, assignments=settings or [], out=out, resume=resume, command=_command())
+    train_experiment(experiment, assignments=settings or [], out=out, resume=resume, command=command_line())
 
 
 @app.command()
 def evaluate(
     target: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or any program's predictions.csv.")],
     settings: Sets = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FOLDER", help="For a predictions.csv: where to write metrics.json."),
-    ] = None,
+    out: MetricsOut = None,
 ) -> None:
     """Compute all numbers again from predictions.
 
@@ -124,9 +87,7 @@ def pick_epoch(
 @app.command()
 def ensemble(
     runs: Runs,
-    weights: Annotated[
-        str, typer.Option("--weights", metavar="RULE", help="equal, validation (lowest log loss) or greedy.")
-    ] = "equal",
+    weights: MemberWeights = "equal",
     out: Out = None,
 ) -> None:
     """Average the predictions of several runs.
@@ -136,7 +97,7 @@ def ensemble(
     """
     from radpath.recipes.ensemble import make_ensemble
 
-    make_ensemble(runs, weights=weights, out=out, command=_command())
+    make_ensemble(runs, weights=weights, out=out, command=command_line())
 
 
 @app.command()
@@ -148,20 +109,15 @@ def soup(runs: Runs, out: Out = None) -> None:
     """
     from radpath.recipes.soup import make_soup
 
-    make_soup(runs, out=out, command=_command())
+    make_soup(runs, out=out, command=command_line())
 
 
 @app.command()
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
     images: Images,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of [device], for example device.device=cpu."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="CSV", help="Table to write; otherwise one inside the run folder.")
-    ] = None,
+    settings: DeviceSets = None,
+    out: Table = None,
 ) -> None:
     """Apply a trained run and its threshold to new images."""
     from radpath.recipes.predict import predict_new
@@ -174,7 +130,7 @@ def scan(images: Images, labels: Labels = None, settings: Sets = None, out: Out 
     """Look at the data: sizes, classes, cases, damage."""
     from radpath.recipes.inspect import scan_images
 
-    scan_images(parse_location(images), labels=_place(labels), assignments=settings or [], out=out)
+    scan_images(parse_location(images), labels=place(labels), assignments=settings or [], out=out)
 
 
 @app.command()
@@ -182,7 +138,7 @@ def split(images: Images, labels: Labels = None, settings: Sets = None, out: Out
     """Divide cases into train, validation and test."""
     from radpath.recipes.inspect import split_images
 
-    split_images(parse_location(images), labels=_place(labels), assignments=settings or [], out=out)
+    split_images(parse_location(images), labels=place(labels), assignments=settings or [], out=out)
 
 
 @app.command()
@@ -202,7 +158,7 @@ def prepare(
     """
     from radpath.recipes.prepare import prepare_images
 
-    prepare_images(parse_location(images), labels=_place(labels), assignments=settings or [], out=out, export=export)
+    prepare_images(parse_location(images), labels=place(labels), assignments=settings or [], out=out, export=export)
 
 
 @app.command()
@@ -243,7 +199,7 @@ def describe(images: Images, labels: Labels = None, settings: Sets = None, out: 
     from radpath.recipes.describe import describe_images
 
     describe_images(
-        parse_location(images), labels=_place(labels), assignments=settings or [], out=out, command=_command()
+        parse_location(images), labels=place(labels), assignments=settings or [], out=out, command=command_line()
     )
 
 
@@ -255,14 +211,14 @@ def audit(images: Images, labels: Labels = None, settings: Sets = None, out: Out
     """
     from radpath.recipes.audit import audit_images
 
-    audit_images(parse_location(images), labels=_place(labels), assignments=settings or [], out=out, command=_command())
+    audit_images(
+        parse_location(images), labels=place(labels), assignments=settings or [], out=out, command=command_line()
+    )
 
 
 @app.command()
 def describe_model(
-    backbone: Annotated[
-        str | None, typer.Argument(metavar="BACKBONE", help="A backbone's name; otherwise the usual one.")
-    ] = None,
+    backbone: Backbone = None,
     settings: Sets = None,
     classes: Annotated[int, typer.Option("--classes", metavar="NUMBER", min=2, help="How many the head tells.")] = 2,
 ) -> None:
@@ -318,7 +274,7 @@ def demo(settings: Sets = None, out: Out = None) -> None:
     """
     from radpath.recipes.demo import demonstrate
 
-    demonstrate(out=out, assignments=settings or [], command=_command())
+    demonstrate(out=out, assignments=settings or [], command=command_line())
 
 
 @app.callback(invoke_without_command=True)
@@ -328,14 +284,6 @@ def _main(
     if version:
         typer.echo(f"radpath {radpath.__version__}")
         raise typer.Exit
-
-
-def _place(given: str | None) -> Location | None:
-    return None if given is None else parse_location(given)
-
-
-def _command() -> str:
-    return shlex.join(["radpath", *sys.argv[1:]])
 
 
 def run() -> None:

@@ -191,17 +191,19 @@ def num_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def too_large(num_head_parameters: int, *, num_images: int) -> str | None:
+def too_large(head: nn.Module, *, num_images: int) -> str | None:
     """Return a warning where a head could learn the training images by heart; None where it is small enough.
 
-    >>> too_large(4098, num_images=1000)
-    >>> print((too_large(603_600_000, num_images=600) or "").partition(":")[0])
-    the head has 603,600,000 parameters, 1,006,000 for each of 600 training images
+    >>> head = nn.Linear(2048, 2)
+    >>> too_large(head, num_images=1000)
+    >>> print((too_large(head, num_images=20) or "").partition(":")[0])
+    the head has 4,098 parameters, 204 for each of 20 training images
     """
-    if num_head_parameters <= MOST_PARAMETERS_AN_IMAGE * num_images:
+    found = num_parameters(head)
+    if found <= MOST_PARAMETERS_AN_IMAGE * num_images:
         return None
     return (
-        f"the head has {num_head_parameters:,} parameters, {num_head_parameters // max(num_images, 1):,} for each of "
+        f"the head has {found:,} parameters, {found // max(num_images, 1):,} for each of "
         f"{num_images:,} training images: it can learn them by heart; a smaller model.head.kind, num_filters or "
         "hidden_ratio is safer"
     )

@@ -28,7 +28,7 @@ from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import evaluate_with_cases
 from radpath.evaluation.predictions import Predictions, read_predictions, write_predictions
 from radpath.models.classifier import Classifier, build_classifier
-from radpath.models.heads import num_parameters, too_large
+from radpath.models.heads import too_large
 from radpath.recipes.beginning import check_sizes
 from radpath.recipes.experiment import Experiment
 from radpath.recipes.gathering import pools_beside
@@ -225,11 +225,6 @@ def sources_of(
     }
 
 
-def head_caution(model: Classifier, training: ImageSource) -> str | None:
-    """Return a warning where the head is too large for the training images, else None."""
-    return too_large(num_parameters(model.head), num_images=len(training))
-
-
 def learn(
     experiment: Experiment,
     model: Classifier,
@@ -243,7 +238,10 @@ def learn(
     model.plan_thaw(experiment.training.num_thawed(experiment.training.epochs))
     before = model.frozen_checksum()
     if fabric.is_global_zero:
-        story = {"learns": model.learning_sentence(), "caution": head_caution(model, sources["train"])}
+        story = {
+            "learns": model.learning_sentence(),
+            "caution": too_large(model.head, num_images=len(sources["train"])),
+        }
         files.write_json(folder.weights, {**model.backbone.report.to_dict(), **story, "frozen_checksum": before})
     train(
         model,

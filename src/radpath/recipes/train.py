@@ -13,7 +13,7 @@ from radpath.data.pixel_store import PixelStore
 from radpath.data.split import Split
 from radpath.errors import SettingsError
 from radpath.models.classifier import Classifier
-from radpath.models.heads import num_parameters
+from radpath.models.heads import num_parameters, too_large
 from radpath.recipes.beginning import default_folder, new_run, require_feasible, resumable
 from radpath.recipes.environment import describe_environment
 from radpath.recipes.experiment import Experiment, read_experiment, render_experiment
@@ -23,7 +23,6 @@ from radpath.recipes.running import (
     build_model,
     device_name,
     evaluate_run,
-    head_caution,
     learn,
     normalise_stain,
     predict_all,
@@ -137,6 +136,6 @@ def _say_what_learns(model: Classifier, training: ImageSource) -> None:
     learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     say(f"The head has {counted(num_parameters(model.head), 'parameter')}")
     say(f"Learning: {model.learning_sentence()} ({learning:,} of {num_parameters(model):,} parameters)")
-    for remark in (model.freeze_note, head_caution(model, training)):
+    for remark in (model.freeze_note, too_large(model.head, num_images=len(training))):
         if remark:
             say(f"Note: {remark}")
