@@ -58,6 +58,27 @@ weights = "none"
 freeze = "all"
 """
 
+ALL_THE_REST = """
+[pixels]
+size = "native"
+[model]
+backbone = "test_resnet"
+weights = "none"
+norm_statistics = "batch"
+[training]
+accumulate = 2
+sampling = "balanced"
+loss.class_weights = "none"
+optimiser.kind = "sgd"
+schedule.kind = "plateau"
+schedule.wait = 1
+mix.kind = "mixup"
+average.kind = "swa"
+average.start = 0.5
+layer_decay = 0.7
+monitor = "validation_loss"
+"""
+
 
 def write_experiment(path: Path, study: SyntheticStudy, kind: str) -> Path:
     data = f"""
@@ -67,12 +88,12 @@ def write_experiment(path: Path, study: SyntheticStudy, kind: str) -> Path:
         name_pattern = '{study.name_pattern}'
         [batches]
         size = 8
-        [training]
-        epochs = 3
         [evaluation]
         replicates = 100
     """
-    path.write_text("\n".join(line.strip() for line in data.splitlines()) + kind, encoding="utf-8")
+    head, _, training = kind.partition("[training]\n")
+    text = "\n".join(line.strip() for line in data.splitlines()) + head
+    path.write_text(f"{text}[training]\nepochs = 3\n{training}", encoding="utf-8")
     return path
 
 
@@ -207,7 +228,11 @@ def test_a_run_killed_at_every_stage_in_turn_ends_with_the_same_bits(
 
 
 @pytest.mark.slow  # eight starts of Python and PyTorch for each kind of run
-@pytest.mark.parametrize("kind", [EVERYTHING_LEARNS, KEPT_FEATURES], ids=["everything learns", "kept features"])
+@pytest.mark.parametrize(
+    "kind",
+    [EVERYTHING_LEARNS, KEPT_FEATURES, ALL_THE_REST],
+    ids=["everything learns", "kept features", "all the rest"],
+)
 def test_the_command_killed_at_any_one_stage_ends_with_the_same_bits(
     tmp_path: Path, small_study: SyntheticStudy, kind: str
 ) -> None:
