@@ -247,7 +247,7 @@ def test_numbers_by_case_survive_json(make_predictions: MakePredictions) -> None
     settings = EvaluationSettings(replicates=100, cases=CaseSettings(rule="svm", k=2))
     evaluation = evaluate(one_label_a_case(make_predictions(2)), settings)
     assert evaluation.by_case is not None
-    assert evaluation.by_case.fitted_on == ("validation",)
+    assert evaluation.by_case.fitted_on == ("train", "validation")  # 20 cases, so fewer than 20 of each class
     assert Evaluation.from_dict(json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))) == evaluation
 
 
@@ -261,3 +261,9 @@ def test_stains_travel_with_the_predictions(tmp_path: Path) -> None:
     assert read_predictions(tmp_path / "predictions.csv").stains is None
     with pytest.raises(DataError, match=r"^stain has 1 values for 3 rows"):
         dataclasses.replace(predictions, stains=("he",))
+
+
+def test_stains_apart_without_stains_are_a_warning(make_predictions: MakePredictions) -> None:
+    settings = EvaluationSettings(replicates=100, cases=CaseSettings(stains="apart"))
+    evaluation = evaluate(one_label_a_case(make_predictions(2)), settings)
+    assert "by case, evaluation.cases.stains is 'apart', but no image has a stain" in evaluation.all_warnings[-1]

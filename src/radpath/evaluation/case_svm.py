@@ -15,8 +15,9 @@ from radpath.errors import DataError
 from radpath.records import Side
 from radpath.seeding import derived_seed
 
-ENOUGH_CASES: Final = 8
-"""Validation cases of each class from which on the SVM is trained on validation cases alone."""
+ENOUGH_CASES: Final = 20
+"""Validation cases of each class from which on the SVM is trained on validation cases alone: with fewer, training cases
+help more than it harms that the network knows them by heart (benchmarks/case_svm.py)."""
 
 FEWEST_CASES: Final = 3
 """Cases of each class that the SVM needs at all: it is chosen by cross-validation with at least as many folds."""
@@ -70,7 +71,7 @@ def _sides_to_fit(answers: list[np.ndarray], known: np.ndarray, where: np.ndarra
     """Return validation alone where it has enough cases.
 
     The network has learned its training images by heart, so their probabilities are surer than those of new images, and
-    a machine that is trained on them expects as much of the test.
+    a machine that is trained on them expects as much of the test. With few validation cases they help nevertheless.
     """
 
     def fewest(*among: Side) -> int:

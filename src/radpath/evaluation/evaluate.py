@@ -27,6 +27,8 @@ from radpath.records import SIDES, Side
 from radpath.seeding import generator_for
 from radpath.settings import Settings
 
+_NO_STAINS: Final = "evaluation.cases.stains is 'apart', but no image has a stain, so all count alike"
+
 BASELINE_METRICS: Final = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "brier", "log_loss")
 
 
@@ -84,6 +86,8 @@ def evaluate_with_cases(
     rule = "half" if settings.cases.rule == "majority" else settings.threshold_rule
     of_cases = settings.model_copy(update={"threshold_rule": rule})
     numbers = _evaluate_units(cases.predictions, of_cases, positive_class=positive_class, threshold=None, unit="case")
+    if settings.cases.stains == "apart" and predictions.stains is None:
+        numbers = dataclasses.replace(numbers, warnings=(*numbers.warnings, _NO_STAINS))
     return dataclasses.replace(by_image, by_case=_case_evaluation(cases, settings.cases, numbers)), cases
 
 
