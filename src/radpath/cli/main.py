@@ -29,6 +29,8 @@ from radpath.cli.arguments import (
 from radpath.data.location import parse_location
 from radpath.errors import RadpathError
 
+__all__ = ["app", "run"]
+
 
 @app.command()
 def fit(images: Images, labels: Labels = None, settings: Sets = None, out: Out = None) -> None:
