@@ -71,6 +71,15 @@ class RunInterruptedError(RadpathError):
     exit_code = 130  # the shells' convention for a program that was stopped with Ctrl-C
 
 
+def first_line(error: BaseException) -> str:
+    r"""Return the beginning of a message that other programmers wrote, or the error's name where it has none.
+
+    >>> first_line(ValueError("not a number\nTraceback")), first_line(KeyError())
+    ('not a number', 'KeyError')
+    """
+    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
+
+
 def exit_codes() -> dict[int, str]:
     """Return each exit code with the sentence that documents it.
 

@@ -11,10 +11,9 @@ from typing import Any, Final
 
 from torch import nn
 
-from radpath.errors import SettingsError, WeightsError
+from radpath.errors import SettingsError, WeightsError, first_line
 from radpath.models import torchvision_compat
 from radpath.models.preact_resnet import BLOCKS, build_preact_resnet
-from radpath.models.probes import first_line
 from radpath.models.simple_cnn import SimpleCNN
 
 _ANY_SIZE: Final = {"channels": 3, "height_px": 224, "width_px": 224}  # the layers are the same for every size

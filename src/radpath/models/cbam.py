@@ -88,7 +88,7 @@ def add_cbam(network: nn.Module, *, name: str, run: Callable[[nn.Module], object
         if problem:
             raise SettingsError(
                 f"model.attention is 'cbam', which backbone '{name}' cannot have: its {stage} gives {problem}, and "
-                "attention needs maps with channels first; set model.attention to 'none', or take a convolutional backbone"
+                "attention needs maps with channels first; set model.attention to 'none', or take a convolutional one"
             )
     if not stages:
         raise SettingsError(

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from radpath.errors import first_line
 from radpath.models.backbones import Backbone
-from radpath.models.probes import first_line
 from radpath.models.valid_area import ValidArea, valid_sizes
 
 _TOLERANCE: Final = 1e-5  # relative, in 32-bit floats

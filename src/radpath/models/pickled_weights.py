@@ -20,8 +20,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from radpath.errors import WeightsError
-from radpath.models.probes import first_line
+from radpath.errors import WeightsError, first_line
 from radpath.models.weights import read_safetensors
 
 _LONGEST_S: Final = 600

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from radpath.data.batches import CANVAS_STEP_PX
-from radpath.errors import SettingsError
+from radpath.errors import SettingsError, first_line
 from radpath.models.valid_area import UnfollowedPaddingError, ValidArea
 
 _PADDING_TOLERANCE: Final = 1e-6  # relative, in float64, where rounding is near 1e-13 and a real dependence above 1e-4
@@ -99,8 +99,3 @@ def _as_vectors(features: Tensor) -> Tensor:
     if features.dim() != 2:
         raise UnfollowedPaddingError(f"its features have {features.dim()} dimensions, not 2")
     return features
-
-
-def first_line(error: Exception) -> str:
-    """Return the beginning of a message that other programmers wrote, or the error's name where it has none."""
-    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
