@@ -2,11 +2,15 @@
 
 import io
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -107,7 +111,7 @@ def test_what_a_providers_package_raises_on_its_own_is_an_operating_systems_erro
 
 
 def test_an_unknown_protocol_is_named() -> None:
-    with pytest.raises(DataError, match=r"^nosuch://host/a cannot be opened: Protocol not known: nosuch$"):
+    with pytest.raises(DataError, match=r"^nosuch://host cannot be opened: Protocol not known: nosuch$"):
         RemotePath("nosuch://host/a").is_dir()
 
 
@@ -126,3 +130,44 @@ def test_a_file_without_a_version_is_recognised_by_its_content(monkeypatch: pyte
         place.filesystem.pipe_file(place.key, content)
         identities.append(place.identity())
     assert identities[0] == identities[2] != identities[1]
+
+
+class OneAtATime(MemoryFileSystem):  # type: ignore[misc] # fsspec does not declare its types
+    """Like paramiko's: an instance serves the thread that made it."""
+
+    protocol = "onebyone"
+    cachable = True
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.owner = threading.get_ident()
+
+
+class ForAll(OneAtATime):
+    """Like s3fs: works in a thread of its own, whoever asks."""
+
+    protocol = "forall"
+    async_impl = True
+
+
+@pytest.mark.parametrize(("kind", "num_instances"), [(OneAtATime, 4), (ForAll, 1)])
+def test_threads_share_what_can_be_shared_and_nothing_else(kind: type[OneAtATime], num_instances: int) -> None:
+    fsspec.register_implementation(kind.protocol, kind, clobber=True)
+    together = threading.Barrier(4)
+
+    def look(number: int) -> tuple[int, bool]:
+        together.wait()
+        one, other = (RemotePath(f"{kind.protocol}://ward/{number}-{name}.png").filesystem for name in "ab")
+        together.wait()
+        return id(one), one is other and one.owner == threading.get_ident()
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(look, range(4)))
+    assert len({instance for instance, _ in found}) == num_instances
+    if kind is OneAtATime:
+        assert all(is_own for _, is_own in found)
+
+
+def test_an_ssh_server_is_not_asked_for_many_connections_at_once() -> None:
+    assert RemotePath("ssh://host/images").most_connections < 10  # OpenSSH's MaxStartups
+    assert RemotePath("s3://bucket/images").most_connections > 10

@@ -75,7 +75,7 @@ def read_rows(folder: Location, found: pl.DataFrame, settings: DataSettings) -> 
         yield from spread(partial(_read_block, folder, settings), blocks, address=settings.ray)
         return
     read = partial(read_file, folder, settings=settings)
-    with contextlib.closing(_Crew(waits=isinstance(folder, RemotePath))) as crew:
+    with contextlib.closing(_Crew(at_once=folder.most_connections if isinstance(folder, RemotePath) else None)) as crew:
         at, block = 0, _FIRST_BLOCK
         while at < len(files):
             taken = files[at : at + block]
@@ -93,8 +93,8 @@ def _read_block(folder: Location, settings: DataSettings, block: Sequence[tuple[
 class _Crew:
     """Reads files one after another, or by many threads once they keep it waiting."""
 
-    def __init__(self, *, waits: bool) -> None:
-        self._pool = ThreadPoolExecutor(_THREADS) if waits else None
+    def __init__(self, *, at_once: int | None) -> None:
+        self._pool = None if at_once is None else ThreadPoolExecutor(min(at_once, _THREADS))
 
     def read(
         self, read: Callable[[tuple[str, int, str]], Outcome], files: Sequence[tuple[str, int, str]]

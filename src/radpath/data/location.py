@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import io
+import logging
 import re
 import sys
 import tempfile
@@ -23,9 +24,16 @@ from radpath.errors import DataError, MissingExtraError, SettingsError
 BLOCK_BYTES: Final = 1 << 15
 """How much of a remote file is fetched at once while only its header is read."""
 
+_CONNECTIONS: Final = 32
+_SSH: Final = ("ssh", "sftp")
+_SSH_CONNECTIONS: Final = 8
+"""OpenSSH refuses new connections at random while ten are logging in (its setting MaxStartups)."""
+
 # What fsspec's file systems call the version of a file, the most telling first; most know one or two of them.
 _VERSION_KEYS: Final = ("ETag", "etag", "md5Hash", "content_md5", "version", "LastModified", "last_modified", "mtime")
 _CREATION_KEYS: Final = ("updated", "modified", "created")
+# paramiko tells each refused connection with a traceback; it is tried again, and what fails for good is an OSError.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # one letter before the colon is a drive of Windows
 _SIGNED: Final = re.compile(r"[?&](sig|signature|x-amz-[a-z-]+|token|awsaccesskeyid|sv|key)=", re.IGNORECASE)
 
@@ -149,8 +157,13 @@ class RemotePath:
         return io.BufferedReader(_Ranges(self, num_bytes), BLOCK_BYTES)
 
     @property
+    def most_connections(self) -> int:
+        """How many threads may use it at once: each has a connection of its own, of which an SSH server takes few."""
+        return _SSH_CONNECTIONS if self.url.partition("://")[0].lower() in _SSH else _CONNECTIONS
+
+    @property
     def filesystem(self) -> Any:  # noqa: ANN401 - fsspec's types are not declared
-        """What fsspec opens this protocol with; one for all threads."""
+        """What fsspec opens this protocol with."""
         return _open_filesystem(self.url)[0]
 
     @property
@@ -229,10 +242,28 @@ def _foreign_errors() -> tuple[type[Exception], ...]:
     return tuple(getattr(module, bases[name]) for name, module in modules.items())
 
 
-@functools.lru_cache(maxsize=1024)  # each file has an address of its own, and fsspec keeps what it has opened
 def _open_filesystem(url: str) -> tuple[Any, str]:
     """Return fsspec's file system of an address, and the address in its words."""
-    protocol = url.partition("://")[0]
+    protocol, _, inside = url.partition("://")
+    host = f"{protocol}://{inside.partition('/')[0]}"
+    filesystem = _shared_filesystem(host) or _filesystem_at(host)
+    return filesystem, str(filesystem._strip_protocol(url))  # noqa: SLF001 - fsspec documents it, and has no other
+
+
+@functools.cache
+def _shared_filesystem(host: str) -> Any | None:  # noqa: ANN401 - fsspec's types are not declared
+    """Return what opens a host or bucket, where all threads may use the same; it takes a while to make.
+
+    Those that fsspec calls asynchronous work in a thread of their own. Others, such as that of SSH, mix up the answers
+    to two threads; of them fsspec keeps one for each thread.
+    """
+    filesystem = _filesystem_at(host)
+    return filesystem if filesystem.async_impl else None
+
+
+def _filesystem_at(host: str) -> Any:  # noqa: ANN401 - fsspec's types are not declared
+    """Return what fsspec opens the addresses of a host or bucket with; this thread's own."""
+    protocol = host.partition("://")[0]
     try:
         import fsspec
     except ImportError:
@@ -240,12 +271,11 @@ def _open_filesystem(url: str) -> tuple[Any, str]:
             f"{protocol}:// needs fsspec, which is missing: pip install 'radpath[remote]'"
         ) from None
     try:
-        filesystem, key = fsspec.core.url_to_fs(url)
+        return fsspec.core.url_to_fs(host)[0]
     except ImportError as error:
         raise MissingExtraError(f"{protocol}:// needs a package that is missing: {error}") from None
     except ValueError as error:
-        raise DataError(f"{url} cannot be opened: {error}") from None
-    return filesystem, key
+        raise DataError(f"{host} cannot be opened: {error}") from None
 
 
 class _Ranges(io.RawIOBase):
