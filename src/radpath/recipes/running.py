@@ -112,6 +112,7 @@ def build_model(experiment: Experiment, classes: Sequence[str]) -> Classifier:
         seed=derived_seed(experiment.training.seed, "head"),
         link=experiment.training.loss.link,
     )
+    model.plan_thaw(experiment.training.num_thawed(experiment.training.epochs))
     check_sizes(experiment, model.backbone)
     return model
 
@@ -235,7 +236,6 @@ def learn(
     classes: Sequence[str],
 ) -> None:
     """Train, and prove that what is frozen stayed as it was."""
-    model.plan_thaw(experiment.training.num_thawed(experiment.training.epochs))
     before = model.frozen_checksum()
     if fabric.is_global_zero:
         story = {
