@@ -116,3 +116,15 @@ def test_a_classifier_gives_the_same_logits_for_grey_images_as_one_channel_or_th
         if freeze != "none":
             torch.testing.assert_close(sums.onwards(sums.until(images, *sides)), sums(images, *sides))
     assert sums.mean.shape == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("grey", ["repeat", "sum"])
+def test_the_first_layer_computes_with_channels_last(grey: str) -> None:
+    values = {"backbone": "test_resnet", "weights": "none", "norm_statistics": "batch", "grey": grey}
+    model = build_classifier(ModelSettings.model_validate(values), num_classes=2, seed=0)
+    seen: list[Tensor] = []
+    layer = model.backbone.network.get_submodule("conv1.0")
+    layer.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    with torch.no_grad():
+        model.eval()(torch.rand(2, 1, 64, 64), torch.full((2,), 64), torch.full((2,), 64))
+    assert seen[0].is_contiguous(memory_format=torch.channels_last)

@@ -188,7 +188,8 @@ class Classifier(nn.Module):
         """Return pixels as the backbone's weights want them."""
         colours = images.expand(-1, self.backbone.in_channels, -1, -1)
         normal = ((colours.flip(1) if self._blue_first else colours) - self.mean) / self.std
-        return normal.contiguous(memory_format=torch.channels_last)
+        # Not contiguous(): it leaves one channel as it is, and all layers behind would be laid out the slower way.
+        return normal.to(memory_format=torch.channels_last)
 
     def forward(
         self,

@@ -147,7 +147,7 @@ def _scanned(experiment: Experiment) -> Manifest:
 
 def _without_weights(model: ModelSettings) -> ModelSettings:
     """Return the settings of the same network, which sizes depend on; its weights are not needed for that."""
-    return model.model_copy(update={"weights": "none"})
+    return model.model_copy(update={"weights": "none", "weights_file": None})
 
 
 def _chosen(manifest: Manifest) -> Manifest:
