@@ -42,6 +42,7 @@ backbone = "test_resnet"
 weights = "none"
 norm_statistics = "batch"
 """
+WITHOUT_BATCH_NORM = EVERYTHING_LEARNS.replace("test_resnet", "test_convnext")
 KEPT_FEATURES = """
 [pixels]
 size = "fixed"
@@ -355,7 +356,7 @@ def is_alive(pid: int) -> bool:
 
 @pytest.mark.slow  # each of two processes imports PyTorch anew, in six runs
 def test_two_processes_share_a_run_and_its_end_is_exact_too(tmp_path: Path, small_study: SyntheticStudy) -> None:
-    experiment = write_experiment(tmp_path / "experiment.toml", small_study, EVERYTHING_LEARNS)
+    experiment = write_experiment(tmp_path / "experiment.toml", small_study, WITHOUT_BATCH_NORM)
     both = ("--set", "device.device=cpu", "--set", "device.num_devices=2")
     whole = tmp_path / "whole" / "run"
     out = finish_command("train", experiment, *both, "--out", whole)
@@ -380,6 +381,27 @@ def test_two_processes_share_a_run_and_its_end_is_exact_too(tmp_path: Path, smal
     assert alone.select(names).to_numpy() == pytest.approx(shared.select(names).to_numpy(), abs=1e-5)
 
 
+@pytest.mark.slow  # PyTorch is imported by one process and by three
+def test_torchrun_starts_the_processes_of_a_run_that_learns_like_one(
+    tmp_path: Path, small_study: SyntheticStudy, program: Program
+) -> None:
+    text = WITHOUT_BATCH_NORM + "[training]\naccumulate = 2\nmix.kind = 'mixup'\n"
+    experiment = write_experiment(tmp_path / "experiment.toml", small_study, text)
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    result = program("train", experiment, "--set", "device.device=cpu", "--out", alone)
+    assert result.returncode == 0, result.stderr
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    wishes = ["device.device=cpu", "device.num_devices=2", "device.launcher=torchrun"]
+    words = [word for wish in wishes for word in ("--set", wish)]
+    command = [*torchrun, "-m", "radpath", "train", str(experiment), *words, "--out", str(shared)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("Training on 2 x CPU") == result.stdout.count("Report: ") == 1
+    for one, other in zip(rows_without_seconds(alone), rows_without_seconds(shared), strict=True):
+        for name in ("train_loss", "validation_loss", "validation_auc"):
+            assert float(one[name]) == pytest.approx(float(other[name]), abs=1e-5)
+
+
 def require_validation_as_in_predictions(run: Path) -> None:
     """What was measured during training is what the kept model predicts: both processes validated the same weights."""
     table = pl.read_csv(run / "predictions.csv").filter(pl.col("split") == "validation")
@@ -394,7 +416,7 @@ def require_validation_as_in_predictions(run: Path) -> None:
 
 @pytest.mark.slow  # each of two processes imports PyTorch anew
 def test_an_error_in_one_of_several_processes_is_one_line(tmp_path: Path, small_study: SyntheticStudy) -> None:
-    experiment = write_experiment(tmp_path / "experiment.toml", small_study, EVERYTHING_LEARNS)
+    experiment = write_experiment(tmp_path / "experiment.toml", small_study, WITHOUT_BATCH_NORM)
     both = ("--set", "device.device=cpu", "--set", "device.num_devices=2")
     process = start_command("train", experiment, *both, "--set", "training.learning_rate=1e30", "--out", tmp_path / "r")
     _, err = process.communicate(timeout=PATIENCE_S)

@@ -1,5 +1,8 @@
-"""The program of which the commands are a part: its name, its help, and what Ctrl-C does."""
+"""The program of which the commands are a part: its name, its help, what Ctrl-C does, and who runs a command."""
 
+import contextlib
+import os
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -32,3 +35,23 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+
+
+@contextlib.contextmanager
+def helped_by_others() -> Iterator[bool]:
+    """Give True to the process that runs the command; the others that torchrun started work for it until it is done."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        yield True
+        return
+    from radpath.training import workers  # late, since it imports PyTorch
+
+    if not workers.is_started_by_torchrun():
+        yield True
+    elif workers.is_helper():
+        workers.serve()
+        yield False
+    else:
+        try:
+            yield True
+        finally:
+            workers.dismiss()

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import radpath
-from radpath.cli.application import app
+from radpath.cli.application import app, helped_by_others
 from radpath.cli.arguments import (
     Backbone,
     DeviceSets,
@@ -294,7 +294,9 @@ def run() -> None:
         # A class or file name that the terminal's encoding lacks must not end a run that took hours.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app(prog_name="radpath")
+        with helped_by_others() as first:
+            if first:
+                app(prog_name="radpath")
     except RadpathError as error:
         typer.echo(f"radpath: {error}", err=True)
         sys.exit(error.exit_code)

@@ -64,10 +64,10 @@ class Experiment(Settings):
                 f"training.thaw_every is {every}, but model.freeze = 'none' leaves nothing to thaw; set model.freeze "
                 "to 'all' or to 'top-1', or training.thaw_every to 0"
             )
-        if every and self.device.num_devices > 1:
+        if every and (self.device.num_devices > 1 or self.device.launcher == "torchrun"):
             raise ValueError(
                 f"training.thaw_every is {every}, but several devices agree once, at the beginning, on what learns; "
-                "set device.num_devices to 1, or training.thaw_every to 0"
+                "set device.num_devices to 1 and device.launcher to 'own', or training.thaw_every to 0"
             )
         return self
 

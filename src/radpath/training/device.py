@@ -1,7 +1,8 @@
 """Where and how precisely the network computes: Lightning Fabric, set up once, with errors a user can act on.
 
-In: settings and the work. Out: the work's result, from this process or, with several devices, from one new process for
-each. Only the work runs there, so that whatever comes before and after it needs no thought for them.
+In: settings and the work. Out: the work's result, from this process or, with several devices, from one process for
+each: a new one, or one that torchrun started. Only the work runs there, so that whatever comes before and after it
+needs no thought for them.
 """
 
 import contextlib
@@ -18,12 +19,14 @@ from typing import Literal, TypeVar
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from pydantic import Field
 from torch.multiprocessing.spawn import ProcessException
 
 from radpath.errors import DeviceError, RadpathError
 from radpath.models import torchvision_compat
 from radpath.settings import Settings
+from radpath.training import workers
 from radpath.training.memory import keep_freed_memory
 
 # Here and not in a function, since Fabric talks in every new process before it calls anything of ours.
@@ -39,7 +42,10 @@ class DeviceSettings(Settings):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """auto: a CUDA GPU, else Apple's GPU, else the CPU."""
     num_devices: int = Field(default=1, ge=1)
-    """How many of them; each step then learns from that many batches at once, so that the result is another."""
+    """How many of them on each machine. They divide every batch, so that the result is that of one, up to rounding."""
+    launcher: Literal["own", "torchrun"] = "own"
+    """Who starts a process for each device. own: radpath, on this machine; torchrun: torchrun did, on one machine or on
+    several, which see the same files."""
     precision: Precision = "32-true"
     """The same in training and evaluation. 16-mixed needs a CUDA GPU."""
 
@@ -61,8 +67,16 @@ def on_devices(settings: DeviceSettings, work: Callable[[Fabric], Result]) -> Re
         DeviceError: the device, the number of devices or the precision is not available.
         RadpathError: whatever ``work`` raises, from any of the processes.
     """
+    if settings.launcher == "torchrun":
+        _require_launched(settings)
+        workers.hand_out(partial(_work_as_helper, settings, work))
+    elif workers.is_started_by_torchrun():
+        raise DeviceError(
+            "torchrun started several processes, but device.launcher is 'own'; add --set device.launcher=torchrun, or "
+            "start radpath without torchrun"
+        )
     fabric = connect(settings)
-    if settings.num_devices == 1:
+    if settings.num_devices == 1 or settings.launcher == "torchrun":
         fabric.launch()
         return work(fabric)
     refusals: SimpleQueue[RadpathError] = multiprocessing.get_context("spawn").SimpleQueue()
@@ -75,17 +89,38 @@ def on_devices(settings: DeviceSettings, work: Callable[[Fabric], Result]) -> Re
     return result
 
 
+def _require_launched(settings: DeviceSettings) -> None:
+    if not workers.is_started_by_torchrun():
+        raise DeviceError(
+            "device.launcher is 'torchrun', but torchrun did not start this process; start radpath with, for example, "
+            "torchrun --standalone --nproc-per-node 2 -m radpath train ..., or set device.launcher to 'own'"
+        )
+    if settings.num_devices != workers.processes_here():
+        raise DeviceError(
+            f"device.num_devices is {settings.num_devices}, but torchrun started {workers.processes_here()} processes "
+            "on this machine; make both the same"
+        )
+
+
+def _work_as_helper(settings: DeviceSettings, work: Callable[[Fabric], object]) -> None:
+    """Do the work in a process that torchrun started beside the first one."""
+    fabric = connect(settings)
+    fabric.launch()
+    with _silence():
+        work(fabric)
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
 def _in_own_process(refusals: "SimpleQueue[RadpathError]", work: Callable[[Fabric], Result], fabric: Fabric) -> Result:
     """Do the work in one of several processes; an error that a user can act on travels back as it is."""
     _prepare_process(fabric)
-    warnings.filterwarnings(
-        "ignore", message="Grad strides do not match"
-    )  # depthwise kernels; it costs next to nothing
     try:
-        with contextlib.ExitStack() as quiet:
-            if not fabric.is_global_zero:
-                quiet.enter_context(contextlib.redirect_stdout(io.StringIO()))
-                quiet.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        with contextlib.nullcontext() if fabric.is_global_zero else _silence():
             return work(fabric)
     except RadpathError as error:
         refusals.put(error)
@@ -99,12 +134,15 @@ def connect(settings: DeviceSettings) -> Fabric:
         DeviceError: the device, the number of devices or the precision is not available.
     """
     torchvision_compat.ensure_importable()  # Fabric looks at torchvision too
+    launched = settings.launcher == "torchrun" and workers.is_started_by_torchrun()
     fabric = Fabric(
         accelerator=require_device(settings),
         devices=settings.num_devices,
-        strategy="auto" if settings.num_devices == 1 else "ddp_spawn",
+        num_nodes=workers.num_machines() if launched else 1,
+        strategy="ddp" if launched else "auto" if settings.num_devices == 1 else "ddp_spawn",
         precision=settings.precision,
-        plugins=[LightningEnvironment()],  # a cluster's variables never decide what a run does
+        # A cluster's variables never decide what a run does, unless device.launcher says so.
+        plugins=[TorchElasticEnvironment() if launched else LightningEnvironment()],
     )
     _prepare_process(fabric)
     return fabric
@@ -112,6 +150,8 @@ def connect(settings: DeviceSettings) -> Fabric:
 
 def _prepare_process(fabric: Fabric) -> None:
     """Choose deterministic kernels, for this process."""
+    if fabric.world_size > 1:  # of depthwise kernels; it costs next to nothing
+        warnings.filterwarnings("ignore", message="Grad strides do not match")
     if fabric.device.type == "cpu":
         keep_freed_memory()
     torch.backends.cudnn.deterministic = True

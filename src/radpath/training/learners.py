@@ -20,13 +20,14 @@ from torch import Tensor, nn
 from radpath.data.augmentation.draws import draw_views
 from radpath.data.augmentation.settings import AugmentationSettings
 from radpath.data.augmentation.views import NUM_VIEWS
-from radpath.data.batches import ImageSource
+from radpath.data.batches import Batch, ImageSource
 from radpath.models.classifier import Classifier
 from radpath.seeding import generator_for
 from radpath.training.losses import Targets
 from radpath.training.mixing import MixSettings, mix_batch
 from radpath.training.prediction import features_of_views
 from radpath.training.sampling import Sampling, deal_batches
+from radpath.training.sharing import WHOLE, Share
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,8 +66,8 @@ class Learner(Protocol):
         """Return the epoch's batches of tickets."""
         ...
 
-    def examples(self, tickets: Int[np.ndarray, " batch"], *, epoch: int) -> Examples:
-        """Return one batch for ``module``."""
+    def examples(self, tickets: Int[np.ndarray, " batch"], *, epoch: int, share: Share = WHOLE) -> Examples:
+        """Return one batch for ``module``, or the share of it that belongs to this process."""
         ...
 
 
@@ -85,17 +86,26 @@ class ImageLearner:
         """Return batches of similar sizes."""
         return deal_batches(self._source, self._drawing.sampling, seed=self._drawing.seed, epoch=epoch)
 
-    def examples(self, tickets: Int[np.ndarray, " batch"], *, epoch: int) -> Examples:
+    def examples(self, tickets: Int[np.ndarray, " batch"], *, epoch: int, share: Share = WHOLE) -> Examples:
         """Augment, pad and mix images."""
         drawing, device = self._drawing, next(self.module.parameters()).device
-        batch = self._source.assemble_augmented(
+        rows = share.rows(len(tickets))
+        if drawing.mix.kind == "none":
+            batch = self._augmented(tickets[rows], epoch=epoch, device=device)
+            inputs = (batch.images, batch.heights_px, batch.widths_px)
+            return Examples(inputs=inputs, targets=batch.labels.to(device))
+        # Partners are images of the whole batch, so that every process mixes it all and keeps its rows.
+        rng = generator_for(drawing.seed, "mix", epoch, *tickets.tolist())
+        whole = self._augmented(tickets, epoch=epoch, device=device)
+        batch, targets = mix_batch(whole, drawing.mix, num_classes=self._num_classes, rng=rng)
+        inputs = (batch.images[rows], batch.heights_px[rows], batch.widths_px[rows])
+        return Examples(inputs=inputs, targets=targets[rows].to(device))
+
+    def _augmented(self, tickets: Int[np.ndarray, " batch"], *, epoch: int, device: torch.device) -> Batch:
+        drawing = self._drawing
+        return self._source.assemble_augmented(
             tickets, drawing.augmentation, seed=drawing.seed, epoch=epoch, device=device
         )
-        targets = batch.labels
-        if drawing.mix.kind != "none":
-            rng = generator_for(drawing.seed, "mix", epoch, *tickets.tolist())
-            batch, targets = mix_batch(batch, drawing.mix, num_classes=self._num_classes, rng=rng)
-        return Examples(inputs=(batch.images, batch.heights_px, batch.widths_px), targets=targets.to(device))
 
 
 @final
@@ -114,8 +124,9 @@ class FeatureLearner:
         """Return the batches that the images themselves would come in."""
         return deal_batches(self._source, self._drawing.sampling, seed=self._drawing.seed, epoch=epoch)
 
-    def examples(self, tickets: Int[np.ndarray, " batch"], *, epoch: int) -> Examples:
+    def examples(self, tickets: Int[np.ndarray, " batch"], *, epoch: int, share: Share = WHOLE) -> Examples:
         """Look up the features of the drawn views."""
+        tickets = tickets[share.rows(len(tickets))]
         drawing, device = self._drawing, next(self.module.parameters()).device
         views = draw_views(tickets, drawing.augmentation, seed=drawing.seed, epoch=epoch)
         positions = tickets % len(self._source)

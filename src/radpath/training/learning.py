@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from radpath.data.batches import ImageSource
 from radpath.errors import TrainingError
-from radpath.models.classifier import Classifier, changing_tensors
+from radpath.models.classifier import Classifier
 from radpath.progress import track
 from radpath.seeding import derived_seed
 from radpath.training.averaging import WeightAverage
@@ -29,8 +30,10 @@ from radpath.training.learners import Examples, Learner
 from radpath.training.losses import Loss
 from radpath.training.norm_statistics import renew_statistics
 from radpath.training.optimisation import build_optimiser, set_rate
+from radpath.training.prefetch import ahead
 from radpath.training.schedules import count_plateaus
 from radpath.training.settings import REMEDY, TrainingSettings
+from radpath.training.sharing import Share, SharedDropout, require_divisible
 
 
 @final
@@ -50,6 +53,7 @@ class Learning:
         """Begin, or stand where an earlier process stopped."""
         self._model, self._learner, self._settings, self._fabric, self._kept = model, learner, settings, fabric, kept
         self._loss = loss.to(fabric.device)
+        self._share = Share(rank=fabric.global_rank, world_size=fabric.world_size)
         model.plan_thaw(settings.num_thawed(settings.epochs))
         self.history: list[Epoch] = []
         self.average = WeightAverage(model, settings.average)
@@ -60,6 +64,8 @@ class Learning:
         if kept.state.is_file():
             rows = kept.load_state(model, optimiser, self.average, fabric.strategy.precision)
             self.history = [Epoch(**row) for row in rows]
+        if fabric.world_size > 1:
+            require_divisible(model.train())
         self._trained, self._optimiser = fabric.setup(learner.module, optimiser)
 
     @property
@@ -94,49 +100,57 @@ class Learning:
 
     def learn(self, epoch: int) -> tuple[float, float]:
         """Pass once over the training images; return the mean loss and the last rate."""
-        settings, fabric = self._settings, self._fabric
+        settings = self._settings
         self._model.thaw(settings.num_thawed(epoch))
-        torch.manual_seed(derived_seed(settings.seed, "dropout", epoch, fabric.global_rank))
+        torch.manual_seed(derived_seed(settings.seed, "dropout", epoch, 0))
         self._trained.train()
         self._model.train()
         plateaus = count_plateaus(
             [entry.merit(settings.monitor) for entry in self.history], wait=settings.schedule.wait
         )
         groups = self._groups(epoch)
-        total, seen, rate, numbers = 0.0, 0, 0.0, range(1, len(groups) + 1)
-        for step in track(numbers, total=len(groups), what=f"epoch {epoch} of {settings.epochs}", unit="steps"):
-            share = step / len(groups)
-            rate = set_rate(
-                self._optimiser, settings, epoch=epoch, num_epochs=settings.epochs, share=share, plateaus=plateaus
-            )
-            with explained_memory_errors():
-                loss, num_images = self._step(groups[step - 1], epoch=epoch)
-            if not math.isfinite(loss):
-                raise TrainingError(f"the loss is {loss} in epoch {epoch}, step {step}; {REMEDY}")
-            total, seen = total + loss * num_images, seen + num_images
-        mean = self._agree(total, seen)
+        total, seen, rate = 0.0, 0, 0.0
+        what = f"epoch {epoch} of {settings.epochs}"
+        with (
+            explained_memory_errors(),
+            ahead(partial(self._examples, epoch=epoch), groups, device=self._fabric.device) as made,
+        ):
+            for step, examples in enumerate(track(made, total=len(groups), what=what, unit="steps"), start=1):
+                share = step / len(groups)
+                rate = set_rate(
+                    self._optimiser, settings, epoch=epoch, num_epochs=settings.epochs, share=share, plateaus=plateaus
+                )
+                loss, num_images = self._step(groups[step - 1], examples)
+                if not math.isfinite(loss):
+                    raise TrainingError(f"the loss is {loss} in epoch {epoch}, step {step}; {REMEDY}")
+                total, seen = total + loss * num_images, seen + num_images
         self.average.after_epoch(self._model, epoch, num_epochs=settings.epochs)
-        return mean, rate
+        return total / seen, rate
 
     def _groups(self, epoch: int) -> list[list[np.ndarray]]:
-        """Return the batches from which this device makes each step."""
-        batches, fabric, size = self._learner.batches(epoch=epoch), self._fabric, self._settings.accumulate
-        # Every device takes as many; where batches do not divide, the first ones are taken again.
-        num_own = math.ceil(len(batches) / fabric.world_size)
-        places = [(turn * fabric.world_size + fabric.global_rank) % len(batches) for turn in range(num_own)]
-        return [[batches[place] for place in places[first : first + size]] for first in range(0, num_own, size)]
+        """Return the batches from which each step is made; several processes divide every one of them."""
+        batches, size = self._learner.batches(epoch=epoch), self._settings.accumulate
+        return [batches[first : first + size] for first in range(0, len(batches), size)]
 
-    def _step(self, group: list[np.ndarray], *, epoch: int) -> tuple[float, int]:
+    def _examples(self, group: list[np.ndarray], *, epoch: int) -> list[Examples]:
+        """Return what this process takes of the batches of a step."""
+        return [self._learner.examples(tickets, epoch=epoch, share=self._share) for tickets in group]
+
+    def _step(self, group: list[np.ndarray], batches: list[Examples]) -> tuple[float, int]:
         """Make one step from the gradients of some batches; return the mean loss and the number of images."""
-        batches = [self._learner.examples(tickets, epoch=epoch) for tickets in group]
-        weights = [self._loss.total_weight(examples.targets) for examples in batches]
-        together = torch.stack(weights).sum()
+        own, alone = self._share, self._share.world_size == 1
+        weights = [
+            self._loss.total_weight(examples.targets) * own.counts(len(tickets))
+            for examples, tickets in zip(batches, group, strict=True)
+        ]
+        # Gradients of several processes are averaged, so that each weighs its own as if there were no others.
+        average = self._mean(torch.stack(weights).sum())
         self._optimiser.zero_grad()
         losses = []
         for place, examples in enumerate(batches):
             with self._waiting(until=place == len(batches) - 1):
-                loss = self._loss_of(examples)
-                share = loss if len(batches) == 1 else loss * (weights[place] / together)
+                loss = self._loss_of(examples, batch_size=len(group[place]))
+                share = loss if len(batches) == 1 and alone else loss * (weights[place] / average)
                 self._fabric.backward(share)
             losses.append(share.detach())
         self._fabric.clip_gradients(
@@ -144,10 +158,19 @@ class Learning:
         )
         self._optimiser.step()
         self.average.after_step(self._model)
-        return float(torch.stack(losses).sum()), sum(len(tickets) for tickets in group)
+        return float(self._mean(torch.stack(losses).sum())), sum(len(tickets) for tickets in group)
 
-    def _loss_of(self, examples: Examples) -> Tensor:
-        return self._loss(self._trained(*examples.inputs), examples.targets)
+    def _loss_of(self, examples: Examples, *, batch_size: int) -> Tensor:
+        whole = self._share.world_size == 1
+        with contextlib.nullcontext() if whole else SharedDropout(self._share, batch_size):
+            return self._loss(self._trained(*examples.inputs), examples.targets)
+
+    def _mean(self, value: Tensor) -> Tensor:
+        """Return the mean over all processes."""
+        if self._share.world_size == 1:
+            return value
+        mean: Tensor = self._fabric.all_reduce(value, reduce_op="mean")  # type: ignore[assignment] # a tensor gives one
+        return mean
 
     def _waiting(self, *, until: bool) -> contextlib.AbstractContextManager[None]:
         """Let several devices compare their gradients only with the last batch of a step."""
@@ -155,15 +178,6 @@ class Learning:
             return contextlib.nullcontext()
         waiting: contextlib.AbstractContextManager[None] = self._fabric.no_backward_sync(self._trained)
         return waiting
-
-    def _agree(self, total: float, seen: int) -> float:
-        """Let every device go on with what the first has, whose BatchNorm saw other batches; return the mean loss."""
-        if self._fabric.world_size == 1:
-            return total / seen
-        for tensor in (*changing_tensors(self._model).values(), *self.average.tensors.values()):
-            torch.distributed.broadcast(tensor, src=0)
-        sums = self._fabric.all_reduce(torch.tensor([total, seen], device=self._fabric.device), reduce_op="sum")
-        return float(sums[0] / sums[1])
 
     @contextlib.contextmanager
     def averaged(self, epoch: int) -> Iterator[None]:

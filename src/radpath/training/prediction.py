@@ -4,6 +4,7 @@ In: a classifier and an ``ImageSource``. Out: one row of probabilities an image,
 batches and however many devices shared the work.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
@@ -23,6 +24,7 @@ from radpath.progress import track
 from radpath.settings import Settings
 from radpath.training.device import explained_memory_errors
 from radpath.training.ordinal import ordinal_log_probabilities
+from radpath.training.prefetch import ahead
 
 Look = Callable[[Int[np.ndarray, " batch"]], Batch]
 """Returns the images at some positions, all in the same view."""
@@ -84,17 +86,11 @@ def _features_of_looks(
     was_training = model.training
     model.eval()
     batches = source.in_order()[fabric.global_rank :: fabric.world_size]
-    jobs = track(
-        [(place, batch) for place in range(len(looks)) for batch in batches],
-        total=len(looks) * len(batches),
-        what=what,
-        unit="batches",
-    )
+    jobs = [(look, place, batch) for place, look in enumerate(looks) for batch in batches]
     features = torch.zeros(len(looks), len(source), model.backbone.num_features)
-    with explained_memory_errors():
-        for place, positions in jobs:
-            batch = looks[place](positions)
-            features[place, torch.from_numpy(positions)] = _features(model, batch, fabric).float().cpu()
+    with explained_memory_errors(), ahead(partial(_seen, fabric=fabric), jobs, device=fabric.device) as seen:
+        for place, batch in track(seen, total=len(jobs), what=what, unit="batches"):
+            features[place, torch.from_numpy(batch.positions)] = _features(model, batch, fabric).float().cpu()
     model.train(was_training)
     if fabric.world_size > 1:  # each device filled its own rows of zeros
         summed = fabric.all_reduce(features.to(fabric.device), reduce_op="sum")
@@ -102,9 +98,15 @@ def _features_of_looks(
     return list(features)
 
 
+def _seen(job: tuple[Look, int, Int[np.ndarray, " batch"]], *, fabric: Fabric) -> tuple[int, Batch]:
+    look, place, positions = job
+    batch = look(positions)
+    return place, dataclasses.replace(batch, images=batch.images.to(fabric.device))
+
+
 def _features(model: Classifier, batch: Batch, fabric: Fabric) -> Tensor:
     with fabric.autocast():
-        return model.features(batch.images.to(fabric.device), batch.heights_px, batch.widths_px)
+        return model.features(batch.images, batch.heights_px, batch.widths_px)
 
 
 @torch.no_grad()
