@@ -1,10 +1,13 @@
-"""Writes the pages of the reference that the code itself can tell, so that they cannot drift from it.
+"""Writes what the code itself can tell, so that it cannot drift from it: pages of the reference, and experiments.
 
-In: the command line, the settings, the errors, the run folder, the metrics. Out: pages below ``docs/reference``. With
-``--check`` nothing is written, and a page that is not up to date is an error.
+In: the command line, the settings, the errors, the run folder, the metrics. Out: pages below ``docs/reference``, and
+the files below ``experiments`` with every setting and its comment; their headings, values and reasons stay. With
+``--check`` nothing is written, and a file that is not up to date is an error.
 """
 
+import re
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +20,10 @@ from radpath.cli.main import app
 from radpath.evaluation.metrics import METRICS
 from radpath.recipes.experiment import Experiment
 from radpath.run_folder import RunFolder
+from radpath.settings import parse_settings, render_toml
 
 REFERENCE: Final = Path(__file__).parent / "reference"
+EXPERIMENTS: Final = Path(__file__).parents[1] / "experiments"
 
 _NOTE: Final = "<!-- Written by docs/generate.py from the code; change it there, then run `make fix`. -->\n"
 
@@ -181,20 +186,58 @@ def _plain(text: str | None) -> str:
     return line.replace("<", "&lt;").replace("|", "\\|").replace("*", "\\*").replace("^", "\\^")
 
 
+_HEADING_ENDS: Final = "Relative paths start at the folder where radpath is run."
+_TABLE: Final = re.compile(r"\[([a-z_.]+)\]")
+_REASON: Final = re.compile(r"# Chosen because (.+)")
+_VALUE: Final = re.compile(r"(?:# )?([a-z_]+)(?: = | is not set$)")
+
+
+def complete_experiment(text: str) -> str:
+    """Return an experiment with every setting and its comment; heading, values and reasons stay.
+
+    Args:
+        text: TOML whose heading ends as those of all experiments do; settings may be missing.
+    """
+    heading, end, body = text.partition(_HEADING_ENDS)
+    lines = [line.removeprefix("#").removeprefix(" ") for line in (heading + end).splitlines()]
+    experiment = parse_settings(Experiment, tomllib.loads(text), source="an experiment")
+    return render_toml(experiment, heading="\n".join(lines), reasons=_reasons(body))
+
+
+def _reasons(body: str) -> dict[str, str]:
+    """Return why settings have their values, by dotted name: what stands in the comment right above each."""
+    reasons: dict[str, str] = {}
+    table = reason = ""
+    for line in body.splitlines():
+        if found := _TABLE.fullmatch(line):
+            table = f"{found[1]}."
+        elif (found := _VALUE.match(line)) and reason:
+            reasons[f"{table}{found[1]}"] = reason
+        told = _REASON.fullmatch(line)
+        reason = told[1] if told else ""
+    return reasons
+
+
+def generated() -> dict[Path, str]:
+    """Return what each file should hold."""
+    experiments = sorted(EXPERIMENTS.glob("*.toml"))
+    return {
+        **{REFERENCE / name: text for name, text in pages().items()},
+        **{path: complete_experiment(path.read_text(encoding="utf-8")) for path in experiments},
+    }
+
+
 def main(arguments: list[str]) -> int:
-    """Write the pages, or check them; return the exit code."""
-    outdated = [
-        REFERENCE / name
-        for name, text in pages().items()
-        if not (REFERENCE / name).is_file() or (REFERENCE / name).read_text(encoding="utf-8") != text
-    ]
+    """Write the files, or check them; return the exit code."""
+    files = generated()
+    outdated = [path for path, text in files.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if "--check" in arguments:
         for path in outdated:
             sys.stdout.write(f"{path} is not up to date; run `make fix`\n")
         return 1 if outdated else 0
     for path in outdated:
         path.parent.mkdir(exist_ok=True)
-        path.write_text(pages()[path.name], encoding="utf-8")
+        path.write_text(files[path], encoding="utf-8")
         sys.stdout.write(f"wrote {path}\n")
     return 0
 

@@ -69,9 +69,28 @@ def generate() -> ModuleType:
     return module
 
 
-def test_the_generated_pages_are_up_to_date(generate: ModuleType) -> None:
-    for name, text in generate.pages().items():
-        assert (DOCS / "reference" / name).read_text(encoding="utf-8") == text, f"{name}: run `make fix`"
+def test_what_the_code_writes_is_up_to_date(generate: ModuleType) -> None:
+    for path, text in generate.generated().items():
+        assert path.read_text(encoding="utf-8") == text, f"{named(path)}: run `make fix`"
+
+
+def test_an_experiment_is_completed_with_its_heading_values_and_reasons_kept(generate: ModuleType) -> None:
+    heading = "# What it is.\n#\n# Relative paths start at the folder where radpath is run.\n"
+    reason = "# Chosen because more is = too long\nepochs = 3\n"
+    text = generate.complete_experiment(
+        f'{heading}question = "Q?"\n[data]\nimages = "here"\n[training]\n# An old comment.\n{reason}patience = 2\n'
+    )
+    assert text.startswith(f"{heading}# What the model is asked")
+    assert reason in text
+    assert "An old comment" not in text
+    assert text.count("Chosen because") == 1
+    values = flatten(tomllib.loads(text))
+    assert (values["data.images"], values["training.epochs"], values["training.patience"]) == ("here", 3, 2)
+    assert (
+        values["pixels.size_px"]
+        == flatten(compose_experiment({"data": {"images": "x"}}, []).model_dump())["pixels.size_px"]
+    )
+    assert generate.complete_experiment(text) == text
 
 
 def test_every_command_and_option_is_documented_and_has_help() -> None:
