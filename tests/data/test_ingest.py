@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from radpath.data import ingest, reading
+from radpath.data import ingest, pixel_store, reading
 from radpath.data.ingest import Chunk, pool_name, prepare, prepare_chunk, verify
 from radpath.data.inputs import DataSettings
 from radpath.data.manifest import Manifest
@@ -99,10 +99,8 @@ def test_eight_and_sixteen_bits_stand_side_by_side(images: Path) -> None:
 def test_an_image_that_changes_during_the_work_counts_as_it_was_and_is_read_the_next_time(
     images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = ingest.write_shard
-
     def write_late(*given: Any) -> None:
-        write(*given)
+        pixel_store.write_shard(*given)
         Image.fromarray(noise(30, 41, 3, seed=9)).save(images / "a.png")  # as large as before
 
     first = noise(30, 41, 3, seed=0)

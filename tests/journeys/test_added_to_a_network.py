@@ -45,6 +45,7 @@ def test_a_grey_network_with_attention_and_converted_weights_predicts_as_it_was_
     assert report["layout"] == "timm names"
     assert report["used"]["stem.0.weight"] == "stem.0.weight"
     assert report["converted_from"].startswith("cnn.pth (SHA-256 ")
+    weights.unlink()  # the run holds all that a prediction needs
     again = program("predict", run, small_study.images, "--out", tmp_path / "again.csv")
     assert again.returncode == 0, again.stderr
     tested, predicted = predictions_of(run / "predictions.csv"), predictions_of(tmp_path / "again.csv")

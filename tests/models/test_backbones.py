@@ -380,3 +380,9 @@ def test_attention_changes_nothing_at_first_and_is_a_part_of_what_learns(put_on_
     assert attended.report == plain.report
     added = {name for name, _ in attended.named_parameters() if ".attention." in name}
     assert {name.split(".attention.")[0] for name in added} == {f"network.blocks.{stage}" for stage in (1, 2, 4, 6)}
+
+
+def test_a_network_can_be_built_for_those_who_do_not_have_its_first_weights(tmp_path: Path) -> None:
+    asked = BackboneSettings(backbone="test_resnet", weights="file", weights_file=tmp_path / "elsewhere.safetensors")
+    assert build_backbone(asked.unfilled()).report.source == "none"
+    assert BackboneSettings().unfilled() == BackboneSettings()

@@ -11,9 +11,7 @@ from PIL import Image
 
 from radpath.data.synthetic import SyntheticStudy
 from radpath.errors import DataError
-from radpath.models.backbones import build_backbone
-from radpath.models.classifier import ModelSettings
-from radpath.recipes.preview import NUM_DRAWS, _without_weights, hatch_padding, preview
+from radpath.recipes.preview import NUM_DRAWS, hatch_padding, preview
 
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
 TINY = ["model.backbone=test_resnet", "model.weights=none"]
@@ -95,8 +93,3 @@ def test_images_that_cannot_be_decoded_are_left_out_of_the_sheet(small_study: Sy
     path = preview(images, assignments=TINY, out=tmp_path / "look")
     with Image.open(path) as sheet:
         assert sheet.width < 2 * 192 + 200  # one column
-
-
-def test_a_sheet_needs_no_weights_file(tmp_path: Path) -> None:
-    asked = ModelSettings(backbone="test_resnet", weights="file", weights_file=tmp_path / "elsewhere.safetensors")
-    assert build_backbone(_without_weights(asked)).report.source == "none"

@@ -42,6 +42,15 @@ class BackboneSettings(Settings):
     convolution's weights summed, which gives the same numbers with a third of that layer's work (pixels.channels must
     be "grey")."""
 
+    def unfilled(self) -> "BackboneSettings":
+        """Return settings of the same network for those who do not need its first weights, and may not have them.
+
+        The bundled ones stay: they say how pixels are normalised, and are always there.
+        """
+        if self.weights == "bundled":
+            return self
+        return self.model_copy(update={"weights": "none", "weights_file": None, "weights_sha256": None})
+
 
 @final
 class Backbone(nn.Module):

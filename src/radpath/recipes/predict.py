@@ -165,7 +165,8 @@ def _probabilities(
     experiment: Experiment, manifest: Manifest, classes: tuple[str, ...], folder: RunFolder, fabric: Fabric
 ) -> np.ndarray:
     _, store = prepare_pixels(experiment, manifest, folder, stain=read_stain(experiment, folder))
-    model = build_model(experiment, classes)
+    # The run's own file holds every tensor: what its training began with is not needed, and may be gone.
+    model = build_model(experiment.model_copy(update={"model": experiment.model.unfilled()}), classes)
     load_best(model, Checkpoints(folder.checkpoints).best)
     model.to(fabric.device)
     source = image_source(

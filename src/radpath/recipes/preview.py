@@ -34,7 +34,6 @@ from radpath.data.stain.fitting import fit_stain_of
 from radpath.data.stain.normalisation import StainReference
 from radpath.errors import DataError
 from radpath.models.backbones import build_backbone
-from radpath.models.classifier import ModelSettings
 from radpath.recipes.beginning import check_sizes
 from radpath.recipes.experiment import Experiment, compose_experiment, read_experiment
 from radpath.recipes.fit import compose_wanted
@@ -126,7 +125,7 @@ def _planned(images: Location, assignments: list[str]) -> tuple[Experiment, Mani
         measure(manifest),
         sides_given=False,
         asked=flatten(override(given, assignments)),
-        backbone=build_backbone(_without_weights(wanted.model)),
+        backbone=build_backbone(wanted.model.unfilled()),
         accelerator=require_device(wanted.device),
     )
     return compose_experiment({**plan.values, **given}, assignments), manifest
@@ -145,11 +144,6 @@ def _scanned(experiment: Experiment) -> Manifest:
     return cut_slides(keep_where_known(assume_cases(named), experiment.data), experiment.data)
 
 
-def _without_weights(model: ModelSettings) -> ModelSettings:
-    """Return the settings of the same network, which sizes depend on; its weights are not needed for that."""
-    return model.model_copy(update={"weights": "none", "weights_file": None})
-
-
 def _chosen(manifest: Manifest) -> Manifest:
     """Return a few images, spread evenly over all."""
     kept = manifest.kept.sort("label", "record_id", nulls_last=True)
@@ -158,7 +152,7 @@ def _chosen(manifest: Manifest) -> Manifest:
 
 
 def _rows(experiment: Experiment, some: Manifest, store: PixelStore, fitted: Fitted | None) -> list[Row]:
-    backbone = build_backbone(_without_weights(experiment.model))
+    backbone = build_backbone(experiment.model.unfilled())
     check_sizes(experiment, backbone)
     pixels, kept = experiment.pixels, some.kept
     own = fit_intensity(pixels.intensity, pixels.intensity_scope, pixels.range, store.statistics)
