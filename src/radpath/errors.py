@@ -60,7 +60,7 @@ class MissingExtraError(RadpathError):
 
 
 class TrainingError(RadpathError):
-    """Training cannot go on: the loss is not a number any more."""
+    """Training cannot go on, or a network cannot learn a handful of images."""
 
     exit_code = 10
 

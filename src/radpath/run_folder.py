@@ -114,6 +114,11 @@ class RunFolder:
         return self.root / "history.csv"
 
     @property
+    def failure(self) -> Path:
+        """Why the training was spoilt, and what was measured then; only where it was."""
+        return self.root / "failure.json"
+
+    @property
     def checkpoints(self) -> Path:
         """The weights of every epoch, the best, and the state for an exact resume."""
         return self.root / "checkpoints"
@@ -187,6 +192,10 @@ class RunFolder:
         """Record the digests of what a finished step used."""
         known = self._stamps()
         files.write_json(self.stamps, {**known, step: dict(made_from)})
+
+    def has_stamp(self, step: str) -> bool:
+        """Return True where a step has been recorded."""
+        return step in self._stamps()
 
     def stamped(self, step: str) -> dict[str, str]:
         """Return what a step was made from.

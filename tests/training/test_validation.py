@@ -22,6 +22,7 @@ def test_decisions_are_measured_as_scikit_learn_measures_them(seed: int, num_cla
             "validation_balanced_accuracy": balanced_accuracy_score(labels, decisions),
             "validation_f1": f1_score(labels, decisions, average="macro"),
             "validation_sensitivity": recall_score(labels, decisions, average=None).min(),
+            "validation_top_share": max(np.mean(decisions == label) for label in range(num_classes)),
         }
     )
 
@@ -33,4 +34,5 @@ def test_what_a_missing_class_leaves_undefined_is_none() -> None:
         "validation_balanced_accuracy": None,
         "validation_f1": None,
         "validation_sensitivity": None,
+        "validation_top_share": None,
     }

@@ -26,6 +26,7 @@ from radpath.cli.arguments import (
     command_line,
     place,
 )
+from radpath.cli.trials import check_learning, find_rate
 from radpath.data.location import parse_location
 from radpath.errors import RadpathError
 
@@ -216,6 +217,10 @@ def audit(images: Images, labels: Labels = None, settings: Sets = None, out: Out
     audit_images(
         parse_location(images), labels=place(labels), assignments=settings or [], out=out, command=command_line()
     )
+
+
+app.command()(check_learning)
+app.command()(find_rate)
 
 
 @app.command()

@@ -30,6 +30,7 @@ from radpath.data.leaks import (
 )
 from radpath.data.manifest import Finding, Manifest
 from radpath.data.stratify import assign_groups
+from radpath.data.training_share import keep_training_share
 from radpath.data.twins import NEAR_COLUMN, describe_duplicates
 from radpath.errors import DataError
 from radpath.records import SIDES, Side
@@ -67,6 +68,9 @@ class SplitSettings(Settings):
     apart_by: str | None = None
     """Column (site, scanner, ...) of which all images of one value are on one side, so that the test asks about values
     never seen in training; an image without a value goes with its case. Not set: only cases are kept together."""
+    train_share: float = Field(default=1.0, gt=0, le=1)
+    """Below 1, this share of the training cases of each class is learned from, and the others are excluded; validation
+    and test stay as they are. A smaller share lies inside a larger one."""
     leaks: LeakPolicy = "stop"
     """What to do where an identical file or identical pixels stand on two sides of a split: "stop", "exclude" (drop
     the training copy; validation gives way to test), or "allow" (train, and warn in the report)."""
@@ -142,6 +146,7 @@ def split_by_case(manifest: Manifest, settings: SplitSettings) -> Split:
         leaks = find_leaks(started)
         settled = _with_missing_sides(settle_leaks(started, leaks, policy=settings.leaks), settings, source)
     classes = natural_order(settled.kept["label"].unique())
+    settled = keep_training_share(settled, settings.train_share, seed=settings.seed)
     checked = settled.note(*_describe_classes(settled, classes), *_describe_twins(started, source))
     if settings.apart_by is not None:
         stop_shared_values(checked, settings.apart_by)

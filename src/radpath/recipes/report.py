@@ -219,7 +219,8 @@ def _split(experiment: Experiment, folder: RunFolder) -> SplitSummary:
 
 def _split_method(experiment: Experiment, source: str) -> str:
     split = experiment.split
-    return {
+    reduced = f" Of the training cases, {split.train_share:.3g} are used (split.train_share), the rest are excluded."
+    method = {
         "given": "The sides were given with the data.",
         "cases": "The cases of each side were listed in the settings.",
         "fractions": (
@@ -227,6 +228,7 @@ def _split_method(experiment: Experiment, source: str) -> str:
             f"for the test, {split.validation_fraction:.0%} for validation, the rest for training."
         ),
     }[source]
+    return method if split.train_share == 1 else method + reduced
 
 
 def _checks(experiment: Experiment, leaks: Sequence[str], audit: Audit) -> tuple[Check, ...]:

@@ -32,6 +32,7 @@ from radpath.models.heads import too_large
 from radpath.recipes.beginning import check_sizes
 from radpath.recipes.experiment import Experiment
 from radpath.recipes.gathering import pools_beside
+from radpath.recipes.telling import say
 from radpath.records import Side
 from radpath.reporting.content import Choice
 from radpath.run_folder import RunFolder
@@ -251,6 +252,7 @@ def learn(
         prediction=experiment.prediction,
         folder=folder,
         fabric=fabric,
+        warn=say,
     )
     if model.frozen_checksum() != before:
         raise AssertionError("frozen weights changed during training")  # a defect of radpath, never a user's

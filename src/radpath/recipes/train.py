@@ -17,6 +17,7 @@ from radpath.models.heads import num_parameters, too_large
 from radpath.recipes.beginning import default_folder, new_run, require_feasible, resumable
 from radpath.recipes.environment import describe_environment
 from radpath.recipes.experiment import Experiment, read_experiment, render_experiment
+from radpath.recipes.failures import told_failures
 from radpath.recipes.gathering import audited_split, gather, in_class_order, look_closer, run_name
 from radpath.recipes.report import write_run_report
 from radpath.recipes.running import (
@@ -105,7 +106,7 @@ def start(
 
 def finish(experiment: Experiment, split: Split, folder: RunFolder, *, command: str) -> RunFolder:
     """Learn, predict, evaluate and report."""
-    with resumable(folder):
+    with resumable(folder), told_failures(folder):
         on_devices(experiment.device, partial(learn_and_predict, experiment, split, folder, command))
         _, evaluation = evaluate_run(experiment, folder)
         say_results(evaluation)

@@ -6,7 +6,15 @@ from typing import Final
 from radpath.recipes.experiment import Experiment
 from radpath.recipes.running import read_document
 from radpath.run_folder import RunFolder
-from radpath.training.history import MONITORS, Epoch, best_of
+from radpath.training.history import (
+    EPOCHS_OF_ONE_CLASS,
+    MONITORS,
+    Epoch,
+    best_of,
+    one_class_epochs,
+    one_class_sentence,
+    read_history,
+)
 from radpath.training.settings import TrainingSettings
 
 _NO_CHANCE: Final = (
@@ -50,5 +58,7 @@ def training_limits(settings: TrainingSettings, folder: RunFolder) -> list[str]:
     """Return what a reader of the numbers should know of the training."""
     sampled = _SAMPLED if settings.sampling == "balanced" else None
     by_hand = _BY_HAND if picked_epoch(folder) is not None else None
-    limits = [_WEIGHTED.get(settings.loss.class_weights), sampled, _LOSSES.get(settings.loss.kind), by_hand]
+    epochs = one_class_epochs(read_history(folder.history)) if folder.history.is_file() else []
+    one_class = f"In the training, {one_class_sentence(epochs)}." if len(epochs) >= EPOCHS_OF_ONE_CLASS else None
+    limits = [_WEIGHTED.get(settings.loss.class_weights), sampled, _LOSSES.get(settings.loss.kind), one_class, by_hand]
     return [limit for limit in limits if limit is not None]

@@ -53,6 +53,9 @@ class Epoch:
     """Mean of the classes' F1; None where a class is neither present nor decided for."""
     validation_sensitivity: float | None = None
     """Of the class that is recognised worst; None where validation lacks a class."""
+    validation_top_share: float | None = None
+    """Share of the images that were decided for one and the same class, the largest such; None where validation has
+    images of one class only."""
     seconds: float
 
     def merit(self, monitor: Monitor) -> tuple[float, float]:
@@ -73,6 +76,35 @@ class Epoch:
 def best_of(history: Sequence[Epoch], monitor: Monitor) -> Epoch:
     """Return the best epoch; the earliest where several are equal."""
     return max(history, key=lambda epoch: (*epoch.merit(monitor), -epoch.epoch))
+
+
+EPOCHS_OF_ONE_CLASS: Final = 3
+"""So many in a row, and a training is said to answer with one class."""
+
+
+def one_class_epochs(history: Sequence[Epoch]) -> list[int]:
+    """Return the longest row of epochs, the latest of equals, in which all of validation was decided for one class.
+
+    >>> base = {"learning_rate": 0.1, "train_loss": 1.0, "validation_loss": 1.0, "validation_auc": 0.5, "seconds": 1.0}
+    >>> shares = [1.0, 0.9, 1.0, 1.0, None]
+    >>> one_class_epochs([Epoch(epoch=n, validation_top_share=share, **base) for n, share in enumerate(shares)])
+    [2, 3]
+    """
+    longest: list[int] = []
+    row: list[int] = []
+    for entry in history:
+        row = [*row, entry.epoch] if entry.validation_top_share == 1 else []
+        longest = row if row and len(row) >= len(longest) else longest
+    return longest
+
+
+def one_class_sentence(epochs: Sequence[int]) -> str:
+    """Say in which epochs a training answered with one class.
+
+    >>> one_class_sentence([2, 3])
+    'all validation images were decided for one class in epochs 2 to 3'
+    """
+    return f"all validation images were decided for one class in epochs {epochs[0]} to {epochs[-1]}"
 
 
 def write_history(history: Sequence[Epoch], path: Path) -> None:

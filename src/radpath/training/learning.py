@@ -6,8 +6,8 @@ state from which another process goes on. When epochs begin and end, and what is
 
 import contextlib
 import dataclasses
-import math
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import final
 
@@ -17,13 +17,14 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from radpath.data.batches import ImageSource
-from radpath.errors import TrainingError
 from radpath.models.classifier import Classifier
 from radpath.progress import track
 from radpath.seeding import derived_seed
 from radpath.training.averaging import WeightAverage
 from radpath.training.checkpoints import Checkpoints
 from radpath.training.device import explained_memory_errors
+from radpath.training.diagnosis import Failure, name_causes
+from radpath.training.evidence import candidates_of_side, candidates_of_step, gather_evidence
 from radpath.training.head_start import fit_head
 from radpath.training.history import Epoch, best_of
 from radpath.training.learners import Examples, Learner
@@ -32,8 +33,9 @@ from radpath.training.norm_statistics import renew_statistics
 from radpath.training.optimisation import build_optimiser, set_rate
 from radpath.training.prefetch import ahead
 from radpath.training.schedules import count_plateaus
-from radpath.training.settings import REMEDY, TrainingSettings
+from radpath.training.settings import TrainingSettings
 from radpath.training.sharing import Share, SharedDropout, require_divisible
+from radpath.training.watch import SpoiltEpochError, SpoiltError, Step, Watch
 
 
 @final
@@ -64,6 +66,12 @@ class Learning:
         if kept.state.is_file():
             rows = kept.load_state(model, optimiser, self.average, fabric.strategy.precision)
             self.history = [Epoch(**row) for row in rows]
+        self.watch = Watch(
+            settings.watch,
+            chance_loss=self._loss.of_equal_logits(learner.all_labels),
+            from_start=not any(entry.epoch for entry in self.history),
+            skips_steps=str(fabric.strategy.precision.precision) == "16-mixed",
+        )
         if fabric.world_size > 1:
             require_divisible(model.train())
         self._trained, self._optimiser = fabric.setup(learner.module, optimiser)
@@ -120,9 +128,13 @@ class Learning:
                 rate = set_rate(
                     self._optimiser, settings, epoch=epoch, num_epochs=settings.epochs, share=share, plateaus=plateaus
                 )
-                loss, num_images = self._step(groups[step - 1], examples)
-                if not math.isfinite(loss):
-                    raise TrainingError(f"the loss is {loss} in epoch {epoch}, step {step}; {REMEDY}")
+                group = groups[step - 1]
+                loss, norm = self._gradients(group, examples)
+                told = Step(epoch=epoch, step=step, loss=loss, gradient_norm=norm, learning_rate=rate)
+                self.watch.look(told, group)
+                self._optimiser.step()
+                self.average.after_step(self._model)
+                num_images = sum(len(tickets) for tickets in group)
                 total, seen = total + loss * num_images, seen + num_images
         self.average.after_epoch(self._model, epoch, num_epochs=settings.epochs)
         return total / seen, rate
@@ -136,8 +148,8 @@ class Learning:
         """Return what this process takes of the batches of a step."""
         return [self._learner.examples(tickets, epoch=epoch, share=self._share) for tickets in group]
 
-    def _step(self, group: list[np.ndarray], batches: list[Examples]) -> tuple[float, int]:
-        """Make one step from the gradients of some batches; return the mean loss and the number of images."""
+    def _gradients(self, group: list[np.ndarray], batches: list[Examples]) -> tuple[float, float]:
+        """Compute the gradients of some batches; return the mean loss and the gradients' norm before it is clipped."""
         own, alone = self._share, self._share.world_size == 1
         weights = [
             self._loss.total_weight(examples.targets) * own.counts(len(tickets))
@@ -153,12 +165,13 @@ class Learning:
                 share = loss if len(batches) == 1 and alone else loss * (weights[place] / average)
                 self._fabric.backward(share)
             losses.append(share.detach())
-        self._fabric.clip_gradients(
+        norm = self._fabric.clip_gradients(
             self._trained, self._optimiser, max_norm=self._settings.clip_norm, error_if_nonfinite=False
         )
-        self._optimiser.step()
-        self.average.after_step(self._model)
-        return float(self._mean(torch.stack(losses).sum())), sum(len(tickets) for tickets in group)
+        assert norm is not None
+        # Together, since each read from a GPU waits for it.
+        loss, size = torch.stack([self._mean(torch.stack(losses).sum()), norm.float()]).tolist()
+        return loss, size
 
     def _loss_of(self, examples: Examples, *, batch_size: int) -> Tensor:
         whole = self._share.world_size == 1
@@ -187,6 +200,19 @@ class Learning:
             if settings.average.is_swa_in(epoch, num_epochs=settings.epochs):
                 renew_statistics(self._model, self._learner, epoch=epoch, seed=settings.seed, fabric=self._fabric)
             yield
+
+    def explain(self, spoilt: SpoiltError, sides: Sequence[ImageSource], *, classes: Sequence[str]) -> Failure:
+        """Find out what spoilt the training: the batches of a step or, of an epoch, all that it saw are run again."""
+        watch, epoch = self.watch, self.watch.steps[-1].epoch if self.watch.steps else 1
+        candidates = candidates_of_step(self._learner, sides[0], watch.batches, epoch=epoch)
+        if isinstance(spoilt, SpoiltEpochError):
+            seen = (candidates_of_side(self._model, side, self._fabric) for side in sides)
+            candidates = itertools.chain(candidates, *seen)
+        evidence = gather_evidence(
+            str(spoilt), watch, candidates, model=self._model, loss=self._loss, classes=classes, fabric=self._fabric
+        )
+        kept = max((entry.epoch for entry in self.history), default=None)
+        return Failure(kept_epoch=kept, causes=name_causes(evidence), evidence=evidence)
 
     def keep_state(self) -> None:
         """Save what a resume needs; the last write of an epoch, so that a kill before it repeats the epoch."""

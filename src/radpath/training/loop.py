@@ -8,7 +8,7 @@ bits as one that was not.
 import contextlib
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -21,12 +21,13 @@ from radpath.progress import track
 from radpath.run_folder import RunFolder
 from radpath.training.checkpoints import Checkpoints, write_tensors
 from radpath.training.event_log import EventLog
-from radpath.training.history import Epoch, write_history
+from radpath.training.failure import explained_failures
+from radpath.training.history import EPOCHS_OF_ONE_CLASS, Epoch, one_class_epochs, one_class_sentence, write_history
 from radpath.training.learners import Drawing, Learner, build_learner
 from radpath.training.learning import Learning
 from radpath.training.losses import build_loss
 from radpath.training.prediction import PredictionSettings, features_of_views
-from radpath.training.settings import REMEDY, TrainingSettings
+from radpath.training.settings import TrainingSettings
 from radpath.training.validation import Validation
 
 
@@ -49,14 +50,17 @@ def train(
     prediction: PredictionSettings,
     folder: RunFolder,
     fabric: Fabric,
+    warn: Callable[[str], None] = lambda _line: None,
 ) -> list[Epoch]:
     """Train until the last epoch or until patience ends; continue where the folder's state stands.
+
+    ``warn`` gets a line where something is odd that does not end the training.
 
     Returns:
         One entry an epoch; the best epoch's model is in ``checkpoints/best.safetensors``.
 
     Raises:
-        TrainingError: the loss is not a number any more.
+        TrainingError: numbers were spoilt; the message says why, and ``failure.json`` in the folder more.
         DeviceError: the GPU's memory is used up.
         SettingsError: a class weight or a cost names no class.
     """
@@ -70,16 +74,19 @@ def train(
 
     def finish_epoch(number: int, *, loss: float, rate: float, began: float) -> None:
         with learning.averaged(number):
-            merit = validation.measure(model, epoch=number, remedy=REMEDY)
+            merit = validation.measure(model, epoch=number)
             seconds = round(time.monotonic() - began, 3)
             learning.history.append(Epoch(epoch=number, learning_rate=rate, train_loss=loss, seconds=seconds, **merit))
             if fabric.is_global_zero:
                 _keep_epoch(model, learning, folder, log)
+                _warn_of_one_class(learning.history, warn)
         if fabric.is_global_zero:
             learning.keep_state()
         fabric.barrier()
 
-    with contextlib.closing(log):
+    both, is_first = (sides.train, sides.validation), fabric.is_global_zero
+    explained = explained_failures(learning, both, classes=sides.classes, folder=folder, is_first=is_first)
+    with contextlib.closing(log), explained:
         began = time.monotonic()
         if not learning.history and settings.head_start == "logistic":
             first = learning.start_head(views_of_start(sides.train, learner, model, augmentation, fabric), sides.train)
@@ -101,6 +108,12 @@ def views_of_start(
     if learner.features is not None:
         return [learner.features[view] for view in views]
     return features_of_views(model, side, views=views, fabric=fabric, what="fitting the head")
+
+
+def _warn_of_one_class(history: Sequence[Epoch], warn: Callable[[str], None]) -> None:
+    epochs = one_class_epochs(history)
+    if len(epochs) == EPOCHS_OF_ONE_CLASS and epochs[-1] == history[-1].epoch:
+        warn(f"Warning: {one_class_sentence(epochs)}; `radpath check-learning` tells whether this can learn at all")
 
 
 def _keep_epoch(model: Classifier, learning: Learning, folder: RunFolder, log: EventLog) -> None:

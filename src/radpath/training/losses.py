@@ -177,6 +177,12 @@ class Loss:
         """Return what the loss of a batch is divided by; batches are put together in this proportion."""
         return self.weights[targets].sum() if targets.dim() == 1 else (targets @ self.weights).sum()
 
+    def of_equal_logits(self, labels: Int[np.ndarray, " images"]) -> float:
+        """Return the loss of a network that knows nothing, and answers 0 everywhere; ln 2 of two classes, usually."""
+        num_outputs = len(self.weights) - (self.settings.link == "ordinal")
+        device = self.weights.device
+        return float(self(torch.zeros(len(labels), num_outputs, device=device), torch.from_numpy(labels).to(device)))
+
     def of_probabilities(
         self, probabilities: Float[np.ndarray, "images classes"], labels: Int[np.ndarray, " images"]
     ) -> float:

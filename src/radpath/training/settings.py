@@ -1,18 +1,12 @@
 """How long, from which seed and towards what a model is trained; how its weights change is in ``optimisation``."""
 
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from radpath.training.history import Monitor
 from radpath.training.optimisation import OptimisationSettings
-
-REMEDY: Final = (
-    "start a new run with a lower training.learning_rate, or, where device.precision is not '32-true', continue "
-    "with --resume --set device.precision=32-true; finished epochs are kept"
-)
-"""What helps where numbers are not numbers any more."""
-
+from radpath.training.watch import WatchSettings
 
 class TrainingSettings(OptimisationSettings):
     """How the model learns."""
@@ -33,6 +27,7 @@ class TrainingSettings(OptimisationSettings):
     """Training stops after this many epochs without a better training.monitor."""
     seed: int = Field(default=0, ge=0)
     """Decides the head's first weights, the batches, the augmentation and the dropout."""
+    watch: WatchSettings = WatchSettings()
 
     @model_validator(mode="after")
     def _something_is_learned(self) -> "TrainingSettings":

@@ -12,13 +12,13 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from radpath.data.batches import ImageSource
-from radpath.errors import TrainingError
 from radpath.evaluation import confusion
 from radpath.evaluation.ranking import macro_roc_auc
 from radpath.evaluation.undefined import number_or_none
 from radpath.models.classifier import Classifier
 from radpath.training.losses import Loss
 from radpath.training.prediction import PredictionSettings, average_views, view_features
+from radpath.training.watch import SpoiltEpochError
 
 
 @final
@@ -30,11 +30,11 @@ class Validation:
         self._side, self._prediction, self._loss, self._fabric = side, prediction, loss, fabric
         self._features: list[Tensor] | None = None
 
-    def measure(self, model: Classifier, *, epoch: int, remedy: str) -> dict[str, Any]:
+    def measure(self, model: Classifier, *, epoch: int) -> dict[str, Any]:
         """Return the columns of ``history.csv`` that begin with "validation".
 
         Raises:
-            TrainingError: the last steps of the epoch spoilt the weights; ``remedy`` says what to do.
+            SpoiltEpochError: the last steps of the epoch spoilt the weights.
         """
         features = self._features or view_features(
             model, self._side, self._prediction, fabric=self._fabric, what="validating"
@@ -43,7 +43,7 @@ class Validation:
             self._features = features
         probabilities = average_views(model, features)
         if not np.isfinite(probabilities).all():
-            raise TrainingError(f"the probabilities are not numbers any more after epoch {epoch}; {remedy}")
+            raise SpoiltEpochError(f"the probabilities are not numbers any more after epoch {epoch}")
         return {
             "validation_loss": self._loss.of_probabilities(probabilities, self._side.labels),
             "validation_auc": macro_roc_auc(probabilities, self._side.labels),
@@ -65,5 +65,6 @@ def decision_metrics(probabilities: Float[np.ndarray, "images classes"], labels:
         "validation_balanced_accuracy": confusion.balanced_accuracy_of(matrix)[0, 0],
         "validation_f1": confusion.f1_of(matrix).mean(),
         "validation_sensitivity": confusion.sensitivity_of(matrix).min(),
+        "validation_top_share": np.bincount(decisions).max() / len(labels) if len(np.unique(labels)) > 1 else np.nan,
     }
     return {name: number_or_none(float(value)) for name, value in values.items()}
