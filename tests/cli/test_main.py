@@ -21,7 +21,7 @@ Program = Callable[..., "subprocess.CompletedProcess[str]"]
 COMMANDS = (
     *("fit", "train", "evaluate", "pick-epoch", "ensemble", "soup", "predict"),
     *("scan", "split", "prepare", "preview", "steps", "describe", "audit"),
-    *("check-learning", "find-rate", "describe-model", "convert-weights", "doctor", "demo"),
+    *("check-learning", "find-rate", "describe-model", "convert-weights", "benchmark", "doctor", "demo"),
 )
 HEAVY = ("torch", "timm", "polars", "matplotlib", "numpy", "scipy", "PIL", "tomlkit")
 

@@ -26,6 +26,7 @@ from radpath.cli.arguments import (
     command_line,
     place,
 )
+from radpath.cli.speed import benchmark
 from radpath.cli.trials import check_learning, find_rate
 from radpath.data.location import parse_location
 from radpath.errors import RadpathError
@@ -259,6 +260,9 @@ def convert_weights(
     from radpath.recipes.convert_weights import convert_weights as recipe
 
     recipe(source, target, backbone=backbone, layout=layout, prefix=prefix)
+
+
+app.command()(benchmark)
 
 
 @app.command()
