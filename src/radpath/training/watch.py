@@ -10,7 +10,6 @@ import math
 from typing import Final, final
 
 import numpy as np
-from jaxtyping import Int
 from pydantic import Field
 
 from radpath.settings import Settings
@@ -63,14 +62,14 @@ class Watch:
         self.settings, self.chance_loss, self.from_start = settings, chance_loss, from_start
         self.steps: collections.deque[Step] = collections.deque(maxlen=_REMEMBERED)
         self.first: Step | None = None
-        self.batches: list[Int[np.ndarray, " batch"]] = []
+        self.batches: list[np.ndarray] = []
         """The tickets of the last step's batches."""
         self.num_made = 0
         """Steps that were seen and made."""
         self._skips_steps = skips_steps
         self._num_exploded = 0
 
-    def look(self, step: Step, batches: list[Int[np.ndarray, " batch"]]) -> None:
+    def look(self, step: Step, batches: list[np.ndarray]) -> None:
         """Take in a step.
 
         Raises:
