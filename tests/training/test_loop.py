@@ -391,7 +391,7 @@ def test_without_epochs_and_without_a_start_there_is_nothing_to_do() -> None:
 
 def test_a_loss_that_is_not_a_number_stops_and_keeps_what_is_finished(tmp_path: Path, train_in: Trainer) -> None:
     message = (
-        r"^the (loss|norm of the gradients) is (nan|inf) in epoch 1, step \d; most likely the learning rate: at 1e"
+        r"^the (loss|norm of the gradients) is (nan|inf) in epoch 1, step \d; most likely the learning rate: at \de"
     )
     with pytest.raises(TrainingError, match=message):
         train_in(tmp_path, learning_rate=1e30)
