@@ -7,8 +7,9 @@ import platform
 from pathlib import Path
 
 import pytest
+from lightning_fabric import Fabric
 
-from radpath.recipes.environment import describe_environment
+from radpath.recipes.environment import describe_environment, device_name
 from radpath.recipes.experiment import compose_experiment
 
 EXPERIMENT = compose_experiment(
@@ -38,3 +39,7 @@ def test_outside_a_repository_there_is_no_commit(tmp_path: Path, monkeypatch: py
     assert describe_environment(EXPERIMENT, command="", device="")["git_commit"] == ""
     monkeypatch.setenv("PATH", "")
     assert describe_environment(EXPERIMENT, command="", device="")["git_commit"] == ""
+
+
+def test_the_device_is_said_in_words() -> None:
+    assert device_name(Fabric(accelerator="cpu", devices=1)).startswith("CPU, ")

@@ -104,3 +104,11 @@ def test_random_views_need_random_changes() -> None:
         compose_experiment(BARE, ["prediction.augmented_views=2", *off])
     wanted = [*off, "prediction.augmented_views=2", "augmentation.noise=0.1"]
     assert compose_experiment(BARE, wanted).prediction.augmented_views == 2
+
+
+def test_kept_views_that_would_all_be_the_same_are_refused() -> None:
+    still = [f"augmentation.{name}=0" for name in ("rotation_deg", "scale", "shift", "brightness", "contrast")]
+    with pytest.raises(SettingsError, match=r"training.kept_views is 3, but \[augmentation\] changes nothing"):
+        compose_experiment({"data": {"images": "x"}}, [*still, "augmentation.flips=none", "training.kept_views=3"])
+    flipped = [*still, "augmentation.flips=horizontal", "training.kept_views=3"]
+    assert compose_experiment({"data": {"images": "x"}}, flipped).training.kept_views == 3

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from lightning_fabric import Fabric
 
 from radpath.data.batches import UNLABELLED
 from radpath.data.intensity import Intensity
@@ -16,7 +15,6 @@ from radpath.recipes.experiment import Experiment, compose_experiment
 from radpath.recipes.gathering import gather_verified
 from radpath.recipes.running import (
     build_model,
-    device_name,
     image_source,
     prepare_pixels,
     read_audit,
@@ -113,10 +111,6 @@ def test_a_model_that_cannot_take_the_images_is_refused(experiment: Experiment) 
     )
     with pytest.raises(SettingsError, match=r"^backbone 'test_vit' takes images of 160 px only"):
         build_model(too_small, ("a", "b"))
-
-
-def test_the_device_is_said_in_words() -> None:
-    assert device_name(Fabric(accelerator="cpu", devices=1)).startswith("CPU, ")
 
 
 def test_intensity_is_fitted_on_training_images_alone(experiment: Experiment, split: Split, tmp_path: Path) -> None:

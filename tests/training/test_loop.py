@@ -21,11 +21,10 @@ from radpath.errors import SettingsError, TrainingError
 from radpath.models.classifier import Classifier
 from radpath.run_folder import RunFolder
 from radpath.settings import parse_settings
-from radpath.training import loop
 from radpath.training.checkpoints import Checkpoints, load_best
 from radpath.training.device import DeviceSettings, connect
+from radpath.training.feature_cache import FeatureCache
 from radpath.training.history import Epoch, best_of, read_history
-from radpath.training.learners import Drawing, ImageLearner
 from radpath.training.learning import Learning
 from radpath.training.loop import Sides, train
 from radpath.training.losses import class_weights
@@ -71,16 +70,19 @@ def train_in(make_model: ModelMaker, bright_and_dark: SourceMaker, fabric: Fabri
         augmentation: dict[str, Any] | None = None,
         on: Fabric = fabric,
         freeze: str = "none",
+        keep_in: Path | None = None,
         **settings: object,
     ) -> list[Epoch]:
+        model = model or make_model(freeze=freeze, dropout=0.3)
         return train(
-            model or make_model(freeze=freeze, dropout=0.3),
+            model,
             Sides(train=train_side or bright_and_dark(14), validation=bright_and_dark(10, seed=1), classes=CLASSES),
             settings_of({"epochs": 3, "learning_rate": 0.01, **settings}),
             augmentation=AugmentationSettings.model_validate(augmentation or {}),
             prediction=PredictionSettings(),
             folder=RunFolder(root),
             fabric=on,
+            cache=None if keep_in is None else FeatureCache(keep_in, model, fabric=on),
         )
 
     return trainer
@@ -266,37 +268,44 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tmp_path: P
     )
 
 
-def slow_learner(model: Classifier, source: ImageSource, drawing: Drawing, **_: Fabric) -> ImageLearner:
-    """Return the general learner where the loop would choose; what only the fast one needs is left out."""
-    return ImageLearner(model, source, drawing)
+CHANGED = {"flips": "dihedral", "rotation_deg": 20.0, "brightness": 0.2}
 
 
+@pytest.mark.parametrize(
+    ("model", "settings", "augmentation"),
+    [
+        ({"freeze": "all"}, {}, {**STILL, "flips": "dihedral"}),
+        ({"freeze": "all"}, {"kept_views": 3, "sampling": "balanced", "loss.class_weights": "none"}, CHANGED),
+        ({"freeze": "top-1"}, {"kept_views": 2}, CHANGED),
+        ({"freeze": "all", "pooling": "attention"}, {"average.kind": "swa", "average.start": 0.5}, STILL),
+        ({"freeze": "all"}, {"thaw_every": 2}, STILL),
+        ({"freeze": "all", "head": {"kind": "nonlinear", "dropout": 0.3}}, {"head_start": "random"}, STILL),
+    ],
+    ids=["head", "kept views", "stage", "attention", "thawing", "deep head"],
+)
 @pytest.mark.parametrize("size", ["native", "fixed"])
 def test_the_fast_way_and_the_slow_way_learn_the_same(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     train_in: Trainer,
     bright_and_dark: SourceMaker,
     make_model: ModelMaker,
     size: str,
+    model: dict[str, Any],
+    settings: dict[str, Any],
+    augmentation: dict[str, Any],
 ) -> None:
-    how: dict[str, Any] = {
-        "freeze": "all",
-        "augmentation": {**STILL, "flips": "dihedral"},
-        "train_side": bright_and_dark(22, size=size),
-        "epochs": 2,
-    }
-    fast_model, slow_model = (make_model(freeze="all", dropout=0.3) for _ in range(2))
-    fast = train_in(tmp_path / "fast", model=fast_model, **how)
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "build_learner", slow_learner)
-        slow = train_in(tmp_path / "slow", model=slow_model, **how)
-    assert [entry.epoch for entry in fast] == [0, 1, 2]
+    how = {"train_side": bright_and_dark(22, size=size), "epochs": 3, "augmentation": augmentation, **settings}
+    fast_model, slow_model = (make_model(**model) for _ in range(2))
+    for one in (fast_model, slow_model):
+        one.plan_thaw(settings_of(settings).num_thawed(3))
+    fast = train_in(tmp_path / "fast", model=fast_model, keep_in=tmp_path / "kept", **how)
+    slow = train_in(tmp_path / "slow", model=slow_model, **how)
+    assert len(fast) == len(slow) >= 3
     for quick, patient in zip(without_seconds(fast), without_seconds(slow), strict=True):
         assert quick == pytest.approx(patient, abs=1e-5)
-    assert not torch.equal(fast_model.head.weight, make_model(freeze="all").head.weight)
     for name, value in fast_model.state_dict().items():
         torch.testing.assert_close(value, slow_model.state_dict()[name], atol=1e-5, rtol=0)
+    assert len(list((tmp_path / "kept").iterdir())) >= 2
 
 
 @pytest.mark.parametrize("how", [{"freeze": "none"}, {"freeze": "all"}, {"freeze": "all", "augmentation": STILL}])

@@ -108,8 +108,8 @@ class ImageSource:
         if self.pixels.size == "native":
             # Images that need the same canvas are alike; their canvas is also what fills the memory.
             return size_buckets(
-                self._canvas_side(self.heights_px),
-                self._canvas_side(self.widths_px),
+                self.canvas_side(self.heights_px),
+                self.canvas_side(self.widths_px),
                 batch_size=self.batches.size,
                 max_batch_pixels=round(self.batches.max_megapixels * 1e6),
                 rng=rng,
@@ -220,10 +220,10 @@ class ImageSource:
     def _canvas(self, height_px: int, width_px: int) -> tuple[int, int]:
         if self.pixels.size == "fixed":
             return self.pixels.size_px, self.pixels.size_px
-        height, width = self._canvas_side(np.array([height_px, width_px])).tolist()
+        height, width = self.canvas_side(np.array([height_px, width_px])).tolist()
         return height, width
 
-    def _canvas_side(self, sides_px: Int[np.ndarray, " sides"]) -> Int[np.ndarray, " sides"]:
+    def canvas_side(self, sides_px: Int[np.ndarray, " sides"]) -> Int[np.ndarray, " sides"]:
         """Return the side of a native-size canvas for images of these sides."""
         steps: np.ndarray = -(-sides_px // CANVAS_STEP_PX)
         canvas: np.ndarray = np.maximum(self.smallest_canvas_px, steps * CANVAS_STEP_PX)

@@ -8,6 +8,10 @@ import shutil
 import subprocess
 from typing import Any, Final
 
+import torch
+from lightning_fabric import Fabric
+
+from radpath.data.findings import counted
 from radpath.recipes.experiment import Experiment
 
 _PACKAGES: Final = (
@@ -42,6 +46,17 @@ def describe_environment(experiment: Experiment, *, command: str, device: str) -
         },
         "git_commit": _git_commit(),
     }
+
+
+def device_name(fabric: Fabric) -> str:
+    """Return the device in words, for example "CPU, 2 threads"."""
+    if fabric.device.type == "cuda":
+        name = torch.cuda.get_device_name(fabric.device)
+    elif fabric.device.type == "mps":
+        name = "Apple GPU"
+    else:
+        name = f"CPU, {counted(torch.get_num_threads(), 'thread')}"
+    return name if fabric.world_size == 1 else f"{fabric.world_size} x {name}"
 
 
 def _git_commit() -> str:

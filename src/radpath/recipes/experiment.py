@@ -72,6 +72,16 @@ class Experiment(Settings):
         return self
 
     @model_validator(mode="after")
+    def _kept_views_differ(self) -> "Experiment":
+        views = self.training.kept_views
+        if views and self.augmentation.flips == "none" and not self.augmentation.operations:
+            raise ValueError(
+                f"training.kept_views is {views}, but [augmentation] changes nothing, so that all views would be the "
+                "same; set training.kept_views to 0, or switch a change on, for example augmentation.rotation_deg = 10"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _only_linear_heads_are_fitted(self) -> "Experiment":
         if self.training.head_start == "logistic" and self.model.head.kind != "linear":
             raise ValueError(NEEDS_A_LINEAR_HEAD)

@@ -8,12 +8,10 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import polars as pl
-import torch
 from lightning_fabric import Fabric
 
 from radpath import files
 from radpath.data.batches import UNLABELLED, ImageSource
-from radpath.data.findings import counted
 from radpath.data.ingest import prepare
 from radpath.data.intensity import Intensity, fit_intensity
 from radpath.data.leaks import Audit
@@ -38,6 +36,7 @@ from radpath.reporting.content import Choice
 from radpath.run_folder import RunFolder
 from radpath.seeding import derived_seed
 from radpath.training.checkpoints import Checkpoints, load_best
+from radpath.training.feature_cache import FeatureCache
 from radpath.training.loop import Sides, train
 from radpath.training.prediction import predict
 
@@ -235,6 +234,7 @@ def learn(
     fabric: Fabric,
     *,
     classes: Sequence[str],
+    cache: FeatureCache | None = None,
 ) -> None:
     """Train, and prove that what is frozen stayed as it was."""
     before = model.frozen_checksum()
@@ -252,6 +252,7 @@ def learn(
         prediction=experiment.prediction,
         folder=folder,
         fabric=fabric,
+        cache=cache,
         warn=say,
     )
     if model.frozen_checksum() != before:
@@ -273,6 +274,7 @@ def predict_all(
     sources: dict[Side, ImageSource],
     folder: RunFolder,
     fabric: Fabric,
+    cache: FeatureCache | None = None,
 ) -> None:
     """Write ``predictions.csv`` of the best epoch for all sides."""
     load_best(model, Checkpoints(folder.checkpoints).best)
@@ -280,7 +282,7 @@ def predict_all(
     kept = split.manifest.kept
     tables = [kept.filter(pl.col("split") == side) for side in sources]
     probabilities = [
-        predict(model, source, experiment.prediction, fabric=fabric, what=f"predicting {side}")
+        predict(model, source, experiment.prediction, fabric=fabric, what=f"predicting {side}", cache=cache)
         for side, source in sources.items()
     ]
     table = pl.concat(tables)
@@ -309,14 +311,3 @@ def evaluate_run(experiment: Experiment, folder: RunFolder) -> tuple[Predictions
     files.write_json(folder.thresholds, threshold.to_dict() if threshold else {"rule": "highest probability"})
     folder.stamp("evaluate", {"predictions.csv": files.digest_file(folder.predictions)})
     return predictions, evaluation
-
-
-def device_name(fabric: Fabric) -> str:
-    """Return the device in words, for example "CPU, 2 threads"."""
-    if fabric.device.type == "cuda":
-        name = torch.cuda.get_device_name(fabric.device)
-    elif fabric.device.type == "mps":
-        name = "Apple GPU"
-    else:
-        name = f"CPU, {counted(torch.get_num_threads(), 'thread')}"
-    return name if fabric.world_size == 1 else f"{fabric.world_size} x {name}"

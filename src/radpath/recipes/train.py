@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from lightning_fabric import Fabric
 
@@ -15,14 +16,13 @@ from radpath.errors import SettingsError
 from radpath.models.classifier import Classifier
 from radpath.models.heads import num_parameters, too_large
 from radpath.recipes.beginning import default_folder, new_run, require_feasible, resumable
-from radpath.recipes.environment import describe_environment
+from radpath.recipes.environment import describe_environment, device_name
 from radpath.recipes.experiment import Experiment, read_experiment, render_experiment
 from radpath.recipes.failures import told_failures
 from radpath.recipes.gathering import audited_split, gather, in_class_order, look_closer, run_name
 from radpath.recipes.report import write_run_report
 from radpath.recipes.running import (
     build_model,
-    device_name,
     evaluate_run,
     learn,
     normalise_stain,
@@ -36,11 +36,16 @@ from radpath.recipes.running import (
 )
 from radpath.recipes.staleness import require_same_data, require_same_settings, stamp_settings
 from radpath.recipes.telling import say, say_findings, say_path, say_results, say_training
+from radpath.records import Side
 from radpath.reporting.content import Choice
 from radpath.run_folder import RunFolder
 from radpath.training.device import on_devices
+from radpath.training.feature_cache import FeatureCache, features_beside
+from radpath.training.feature_plan import plan_features
 from radpath.training.history import read_history
 from radpath.training.losses import require_known_classes
+
+_FEATURES: Final = "features"
 
 
 def train_experiment(path: Path, *, assignments: list[str], out: Path | None, resume: bool, command: str) -> RunFolder:
@@ -128,9 +133,10 @@ def learn_and_predict(experiment: Experiment, split: Split, folder: RunFolder, c
         files.write_json(folder.padding, {side: source.padded_share() for side, source in sources.items()})
     say(f"Training on {device_name(fabric)}; {model.backbone.report.sentence()}")
     _say_what_learns(model, sources["train"])
-    learn(experiment, model, sources, folder, fabric, classes=split.classes)
+    cache = _kept_features(experiment, model, sources, folder, fabric)
+    learn(experiment, model, sources, folder, fabric, classes=split.classes, cache=cache)
     say_training(read_history(folder.history), experiment.training.monitor)
-    predict_all(experiment, model, split, sources, folder, fabric)
+    predict_all(experiment, model, split, sources, folder, fabric, cache)
 
 
 def _say_what_learns(model: Classifier, training: ImageSource) -> None:
@@ -140,3 +146,26 @@ def _say_what_learns(model: Classifier, training: ImageSource) -> None:
     for remark in (model.freeze_note, too_large(model.head, num_images=len(training))):
         if remark:
             say(f"Note: {remark}")
+
+
+def _kept_features(
+    experiment: Experiment, model: Classifier, sources: dict[Side, ImageSource], folder: RunFolder, fabric: Fabric
+) -> FeatureCache | None:
+    """Return where what the frozen stages compute is kept, or None, and say which; a resumed run does as it began."""
+    begun = folder.has_stamp(_FEATURES)
+    plan = plan_features(
+        features_beside(folder.root),
+        model,
+        sources,
+        experiment.training,
+        augmentation=experiment.augmentation,
+        prediction=experiment.prediction,
+        fabric=fabric,
+        begun_with=folder.stamped(_FEATURES)["kept"] == "yes" if begun else None,
+    )
+    fabric.barrier()  # before one of several processes writes what the others have just read
+    if fabric.is_global_zero and not begun:
+        folder.stamp(_FEATURES, {"kept": "no" if plan.cache is None else "yes"})
+    if plan.sentence:
+        say(plan.sentence)
+    return plan.cache

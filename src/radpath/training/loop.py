@@ -11,10 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from radpath.data.augmentation.settings import AugmentationSettings
-from radpath.data.augmentation.views import NUM_VIEWS
 from radpath.data.batches import ImageSource
 from radpath.models.classifier import Classifier, changing_tensors
 from radpath.progress import track
@@ -22,11 +20,12 @@ from radpath.run_folder import RunFolder
 from radpath.training.checkpoints import Checkpoints, write_tensors
 from radpath.training.event_log import EventLog
 from radpath.training.failure import explained_failures
+from radpath.training.feature_cache import FeatureCache
 from radpath.training.history import EPOCHS_OF_ONE_CLASS, Epoch, one_class_epochs, one_class_sentence, write_history
-from radpath.training.learners import Drawing, Learner, build_learner
+from radpath.training.learners import build_learner, drawing_of, looks_of_start
 from radpath.training.learning import Learning
 from radpath.training.losses import build_loss
-from radpath.training.prediction import PredictionSettings, features_of_views
+from radpath.training.prediction import PredictionSettings, features_of_looks
 from radpath.training.settings import TrainingSettings
 from radpath.training.validation import Validation
 
@@ -50,11 +49,13 @@ def train(
     prediction: PredictionSettings,
     folder: RunFolder,
     fabric: Fabric,
+    cache: FeatureCache | None = None,
     warn: Callable[[str], None] = lambda _line: None,
 ) -> list[Epoch]:
     """Train until the last epoch or until patience ends; continue where the folder's state stands.
 
     ``warn`` gets a line where something is odd that does not end the training.
+    Where there is a ``cache``, which must be the model's, its frozen part computes every view of an image once.
 
     Returns:
         One entry an epoch; the best epoch's model is in ``checkpoints/best.safetensors``.
@@ -66,10 +67,10 @@ def train(
     """
     model.to(fabric.device)
     loss = build_loss(settings.loss, sides.train.labels, classes=sides.classes)
-    drawing = Drawing(augmentation=augmentation, seed=settings.seed, sampling=settings.sampling, mix=settings.mix)
-    learner = build_learner(model, sides.train, drawing, fabric=fabric)
+    drawing = drawing_of(settings, augmentation)
+    learner = build_learner(model, sides.train, drawing, cache=cache)
     learning = Learning(model, learner, settings, loss=loss, kept=Checkpoints(folder.checkpoints), fabric=fabric)
-    validation = Validation(sides.validation, prediction, loss, fabric)
+    validation = Validation(sides.validation, prediction, loss, fabric, cache)
     log = EventLog(folder.tensorboard)
 
     def finish_epoch(number: int, *, loss: float, rate: float, began: float) -> None:
@@ -89,7 +90,9 @@ def train(
     with contextlib.closing(log), explained:
         began = time.monotonic()
         if not learning.history and settings.head_start == "logistic":
-            first = learning.start_head(views_of_start(sides.train, learner, model, augmentation, fabric), sides.train)
+            looks = looks_of_start(sides.train, augmentation)
+            features = features_of_looks(model, sides.train, looks, fabric=fabric, what="fitting the head", cache=cache)
+            first = learning.start_head(features, sides.train)
             finish_epoch(0, loss=first, rate=0.0, began=began)
         for number in track(learning.epochs_left, total=len(learning.epochs_left), what="training", unit="epochs"):
             if learning.patience_ended:
@@ -98,16 +101,6 @@ def train(
             mean, rate = learning.learn(number)
             finish_epoch(number, loss=mean, rate=rate, began=began)
     return learning.history
-
-
-def views_of_start(
-    side: ImageSource, learner: Learner, model: Classifier, augmentation: AugmentationSettings, fabric: Fabric
-) -> list[Tensor]:
-    """Return the features that the head's start is fitted to: of every image, as it is and mirrored."""
-    views = range(min(NUM_VIEWS[augmentation.flips], 2))
-    if learner.features is not None:
-        return [learner.features[view] for view in views]
-    return features_of_views(model, side, views=views, fabric=fabric, what="fitting the head")
 
 
 def _warn_of_one_class(history: Sequence[Epoch], warn: Callable[[str], None]) -> None:

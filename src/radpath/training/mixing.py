@@ -30,7 +30,7 @@ class MixSettings(Settings):
 
     kind: Literal["none", "mixup", "cutmix"] = "none"
     """mixup: each image is laid over another (Zhang et al. 2018); cutmix: a rectangle of another is pasted into it (Yun
-    et al. 2019). Labels are mixed alike. Features of a frozen backbone are then not kept, but computed in every
+    et al. 2019). Labels are mixed alike. What frozen stages compute is then not kept, but computed in every
     epoch."""
     alpha: float = Field(default=0.2, gt=0)
     """The proportion is drawn from Beta(alpha, alpha): mostly near 0 or 1 for small values. Usual are 0.1 to 0.4 for

@@ -4,14 +4,15 @@ In: a classifier and an ``ImageSource``. Out: one row of probabilities an image,
 batches and however many devices shared the work.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Sequence
 from functools import partial
 from typing import cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from lightning_fabric import Fabric
 from pydantic import Field
 from torch import Tensor
@@ -23,11 +24,17 @@ from radpath.models.classifier import Classifier, Link
 from radpath.progress import track
 from radpath.settings import Settings
 from radpath.training.device import explained_memory_errors
+from radpath.training.feature_cache import FeatureCache
+from radpath.training.feature_shards import KeptActivations
+from radpath.training.looks import Look, flipped_look, random_look
 from radpath.training.ordinal import ordinal_log_probabilities
 from radpath.training.prefetch import ahead
 
-Look = Callable[[Int[np.ndarray, " batch"]], Batch]
-"""Returns the images at some positions, all in the same view."""
+_Job = tuple[int, np.ndarray]
+"""The place of a look, and the images to look at."""
+
+_Found = tuple[int, np.ndarray, Tensor]
+"""As a job, with the features."""
 
 
 class PredictionSettings(Settings):
@@ -41,22 +48,39 @@ class PredictionSettings(Settings):
 
 
 def predict(
-    model: Classifier, source: ImageSource, settings: PredictionSettings, *, fabric: Fabric, what: str = "predicting"
+    model: Classifier,
+    source: ImageSource,
+    settings: PredictionSettings,
+    *,
+    fabric: Fabric,
+    what: str = "predicting",
+    cache: FeatureCache | None = None,
 ) -> Float[np.ndarray, "images classes"]:
-    """Return the probabilities of every image of ``source``, float64, each row summing to 1."""
-    return average_views(model, view_features(model, source, settings, fabric=fabric, what=what))
+    """Return the probabilities of every image of ``source``, float64, each row summing to 1.
+
+    Where there is a ``cache``, which must be the model's, the frozen part is computed once for all predictions.
+    """
+    return average_views(model, view_features(model, source, settings, fabric=fabric, what=what, cache=cache))
+
+
+def prediction_looks(source: ImageSource, settings: PredictionSettings, *, device: torch.device) -> list[Look]:
+    """Return the looks at each image whose probabilities are averaged."""
+    flipped = [flipped_look(source, view) for view in range(NUM_VIEWS[settings.flips])]
+    return flipped + [random_look(source, number, device=device) for number in range(settings.augmented_views)]
 
 
 def view_features(
-    model: Classifier, source: ImageSource, settings: PredictionSettings, *, fabric: Fabric, what: str
+    model: Classifier,
+    source: ImageSource,
+    settings: PredictionSettings,
+    *,
+    fabric: Fabric,
+    what: str,
+    cache: FeatureCache | None = None,
 ) -> list[Float[Tensor, "images features"]]:
     """Return the features of every image in each of the views that a prediction looks at."""
-    looks = [partial(source.assemble, view=view) for view in range(NUM_VIEWS[settings.flips])]
-    looks += [
-        partial(source.assemble_random_view, number=number, device=fabric.device)
-        for number in range(settings.augmented_views)
-    ]
-    return _features_of_looks(model, source, looks, fabric=fabric, what=what)
+    looks = prediction_looks(source, settings, device=fabric.device)
+    return features_of_looks(model, source, looks, fabric=fabric, what=what, cache=cache)
 
 
 @torch.no_grad()
@@ -71,26 +95,33 @@ def average_views(
     return np.asarray(np.mean(views, axis=0))
 
 
-def features_of_views(
-    model: Classifier, source: ImageSource, *, views: range, fabric: Fabric, what: str
-) -> list[Float[Tensor, "images features"]]:
-    """Return the backbone's features of every image, for each of its flipped views, on the CPU."""
-    looks = [partial(source.assemble, view=view) for view in views]
-    return _features_of_looks(model, source, looks, fabric=fabric, what=what)
-
-
 @torch.no_grad()
-def _features_of_looks(
-    model: Classifier, source: ImageSource, looks: Sequence[Look], *, fabric: Fabric, what: str
+def features_of_looks(
+    model: Classifier,
+    source: ImageSource,
+    looks: Sequence[Look],
+    *,
+    fabric: Fabric,
+    what: str,
+    cache: FeatureCache | None = None,
 ) -> list[Float[Tensor, "images features"]]:
+    """Return the backbone's features of every image, for each look, on the CPU."""
     was_training = model.training
     model.eval()
-    batches = source.in_order()[fabric.global_rank :: fabric.world_size]
-    jobs = [(look, place, batch) for place, look in enumerate(looks) for batch in batches]
+    jobs = [
+        (place, batch)
+        for place in range(len(looks))
+        for batch in source.in_order()[fabric.global_rank :: fabric.world_size]
+    ]
     features = torch.zeros(len(looks), len(source), model.backbone.num_features)
-    with explained_memory_errors(), ahead(partial(_seen, fabric=fabric), jobs, device=fabric.device) as seen:
-        for place, batch in track(seen, total=len(jobs), what=what, unit="batches"):
-            features[place, torch.from_numpy(batch.positions)] = _features(model, batch, fabric).float().cpu()
+    if cache is None:
+        found = _from_images(model, looks, jobs, fabric=fabric, what=what)
+    else:
+        kept = [cache.activations(source, look, what=what) for look in looks]
+        found = _from_kept(cache, kept, jobs, fabric=fabric, what=what)
+    with explained_memory_errors(), contextlib.closing(found):
+        for place, positions, values in found:
+            features[place, torch.from_numpy(positions)] = values.float().cpu()
     model.train(was_training)
     if fabric.world_size > 1:  # each device filled its own rows of zeros
         summed = fabric.all_reduce(features.to(fabric.device), reduce_op="sum")
@@ -98,9 +129,28 @@ def _features_of_looks(
     return list(features)
 
 
-def _seen(job: tuple[Look, int, Int[np.ndarray, " batch"]], *, fabric: Fabric) -> tuple[int, Batch]:
-    look, place, positions = job
-    batch = look(positions)
+def _from_images(
+    model: Classifier, looks: Sequence[Look], jobs: Sequence[_Job], *, fabric: Fabric, what: str
+) -> Generator[_Found, None, None]:
+    """Yield the features of each batch in each look; the next batch is made meanwhile."""
+    with ahead(partial(_seen, looks=looks, fabric=fabric), jobs, device=fabric.device) as seen:
+        for place, batch in track(seen, total=len(jobs), what=what, unit="batches"):
+            yield place, batch.positions, _features(model, batch, fabric)
+
+
+def _from_kept(
+    cache: FeatureCache, kept: Sequence[KeptActivations], jobs: Sequence[_Job], *, fabric: Fabric, what: str
+) -> Generator[_Found, None, None]:
+    """Yield the same, from what is kept of each look."""
+    for place, positions in track(jobs, total=len(jobs), what=what, unit="batches"):
+        with fabric.autocast():
+            values = cache.onwards(kept[place], positions)
+        yield place, positions, values
+
+
+def _seen(job: _Job, *, looks: Sequence[Look], fabric: Fabric) -> tuple[int, Batch]:
+    place, positions = job
+    batch = looks[place].assemble(positions)
     return place, dataclasses.replace(batch, images=batch.images.to(fabric.device))
 
 

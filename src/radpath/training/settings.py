@@ -8,6 +8,7 @@ from radpath.training.history import Monitor
 from radpath.training.optimisation import OptimisationSettings
 from radpath.training.watch import WatchSettings
 
+
 class TrainingSettings(OptimisationSettings):
     """How the model learns."""
 
@@ -20,6 +21,15 @@ class TrainingSettings(OptimisationSettings):
     thaw_every: int = Field(default=0, ge=0)
     """Gradual unfreezing: after every so many epochs one more of the stages that model.freeze froze learns, the last
     first; 0: they stay frozen."""
+    kept_views: int = Field(default=0, ge=0, le=1024)
+    """0: training images are changed anew in every epoch; K: each has K changed views, drawn once from the seed, of
+    which an epoch shows one. What the frozen stages compute of them is then computed K times instead of in every epoch.
+    With flips alone, that is once for each flipped view anyway."""
+    keep_features: Literal["auto", "never"] = "auto"
+    """auto: what the frozen stages compute is kept beside the runs, in .features, where images have few views and it
+    fits; never: it is computed anew in every epoch, which gives the same numbers."""
+    keep_features_gb: float = Field(default=20.0, gt=0)
+    """The most that a run may keep, in GB; more is not kept at all."""
     monitor: Monitor = "validation_auc"
     """The column of history.csv by which the best epoch is chosen: the lowest loss, or the highest of the others; a
     lower validation loss breaks ties."""

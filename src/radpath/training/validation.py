@@ -16,6 +16,7 @@ from radpath.evaluation import confusion
 from radpath.evaluation.ranking import macro_roc_auc
 from radpath.evaluation.undefined import number_or_none
 from radpath.models.classifier import Classifier
+from radpath.training.feature_cache import FeatureCache
 from radpath.training.losses import Loss
 from radpath.training.prediction import PredictionSettings, average_views, view_features
 from radpath.training.watch import SpoiltEpochError
@@ -25,8 +26,16 @@ from radpath.training.watch import SpoiltEpochError
 class Validation:
     """The validation side of one training."""
 
-    def __init__(self, side: ImageSource, prediction: PredictionSettings, loss: Loss, fabric: Fabric) -> None:
-        """Measure on ``side``."""
+    def __init__(
+        self,
+        side: ImageSource,
+        prediction: PredictionSettings,
+        loss: Loss,
+        fabric: Fabric,
+        cache: FeatureCache | None = None,
+    ) -> None:
+        """Measure on ``side``; what the frozen part computes is kept in ``cache``."""
+        self._cache = cache
         self._side, self._prediction, self._loss, self._fabric = side, prediction, loss, fabric
         self._features: list[Tensor] | None = None
 
@@ -37,7 +46,7 @@ class Validation:
             SpoiltEpochError: the last steps of the epoch spoilt the weights.
         """
         features = self._features or view_features(
-            model, self._side, self._prediction, fabric=self._fabric, what="validating"
+            model, self._side, self._prediction, fabric=self._fabric, what="validating", cache=self._cache
         )
         if model.features_are_fixed:
             self._features = features
