@@ -20,7 +20,7 @@ def check_learning(
     per_class: Annotated[int, typer.Option("--per-class", metavar="NUMBER", min=1, help="Images of each class.")] = 3,
     steps: Annotated[int, typer.Option("--steps", metavar="NUMBER", min=1, help="Steps at most.")] = 200,
 ) -> None:
-    """Learn a handful of images by heart: can this learn at all?
+    """Learn a handful of images by heart, or say why not.
 
     Also checks the first loss, the seed, that gradients reach what may learn, and that the frozen stays. Exit code 10
     says that a check failed, and the last line why.
