@@ -3,11 +3,14 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from radpath.errors import SettingsError, StorageError
+from radpath.evaluation.predictions import read_predictions
 from radpath.recipes.train import train_experiment
 from radpath.run_folder import RunFolder
+from radpath.training import feature_cache, feature_plan
 
 
 def begun(_experiment: object, _split: object, folder: RunFolder, **_: object) -> RunFolder:
@@ -44,3 +47,26 @@ def test_resuming_needs_a_run(tmp_path: Path, finished_run: Path) -> None:
     path = Path(shutil.copy(finished_run / "experiment.toml", tmp_path / "experiment.toml"))
     with pytest.raises(SettingsError, match=r"^--resume needs the run: name its own experiment.toml, or its folder"):
         train_experiment(path, assignments=[], out=None, resume=True, command="")
+
+
+@pytest.mark.slow
+def test_frozen_stages_are_computed_once_for_all_runs_beside_each_other(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(name: str, *wishes: str) -> str:
+        assignments = ["model.freeze=all", "training.kept_views=2", "training.epochs=2", *wishes]
+        path = finished_run / "experiment.toml"
+        train_experiment(path, assignments=assignments, out=tmp_path / name, resume=False, command="")
+        return capsys.readouterr().out
+
+    assert "kept: 8 views of the sides take 0 MB in" in run("first")
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / ".features").rglob("*.npy")}
+    assert len(kept) == 8
+    monkeypatch.setattr(feature_cache, "run_until", None)  # nothing is computed any more
+    monkeypatch.setattr(feature_plan, "expected_bytes", lambda *_: 10)
+    assert "all of it there already" in run("second", "training.learning_rate=0.01")
+    monkeypatch.undo()
+    assert "anew in every epoch: training.keep_features is 'never'" in run("slow", "training.keep_features=never")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / ".features").rglob("*.npy")} == kept
+    fast, slow = (read_predictions(tmp_path / name / "predictions.csv").probabilities for name in ("first", "slow"))
+    np.testing.assert_allclose(fast, slow, atol=1e-5)
