@@ -39,6 +39,11 @@ class Sides:
     classes: Sequence[str]
     """Their names, in the order of the labels."""
 
+    @property
+    def both(self) -> tuple[ImageSource, ImageSource]:
+        """Training and validation."""
+        return self.train, self.validation
+
 
 def train(
     model: Classifier,
@@ -67,8 +72,7 @@ def train(
     """
     model.to(fabric.device)
     loss = build_loss(settings.loss, sides.train.labels, classes=sides.classes)
-    drawing = drawing_of(settings, augmentation)
-    learner = build_learner(model, sides.train, drawing, cache=cache)
+    learner = build_learner(model, sides.train, drawing_of(settings, augmentation), cache=cache)
     learning = Learning(model, learner, settings, loss=loss, kept=Checkpoints(folder.checkpoints), fabric=fabric)
     validation = Validation(sides.validation, prediction, loss, fabric, cache)
     log = EventLog(folder.tensorboard)
@@ -79,14 +83,12 @@ def train(
             seconds = round(time.monotonic() - began, 3)
             learning.history.append(Epoch(epoch=number, learning_rate=rate, train_loss=loss, seconds=seconds, **merit))
             if fabric.is_global_zero:
-                _keep_epoch(model, learning, folder, log)
-                _warn_of_one_class(learning.history, warn)
+                _keep_epoch(model, learning, folder, log, warn)
         if fabric.is_global_zero:
             learning.keep_state()
         fabric.barrier()
 
-    both, is_first = (sides.train, sides.validation), fabric.is_global_zero
-    explained = explained_failures(learning, both, classes=sides.classes, folder=folder, is_first=is_first)
+    explained = explained_failures(learning, sides.both, classes=sides.classes, folder=folder, fabric=fabric)
     with contextlib.closing(log), explained:
         began = time.monotonic()
         if not learning.history and settings.head_start == "logistic":
@@ -109,8 +111,10 @@ def _warn_of_one_class(history: Sequence[Epoch], warn: Callable[[str], None]) ->
         warn(f"Warning: {one_class_sentence(epochs)}; `radpath check-learning` tells whether this can learn at all")
 
 
-def _keep_epoch(model: Classifier, learning: Learning, folder: RunFolder, log: EventLog) -> None:
-    """Write what the last epoch gave, while the averaged weights stand in the model."""
+def _keep_epoch(
+    model: Classifier, learning: Learning, folder: RunFolder, log: EventLog, warn: Callable[[str], None]
+) -> None:
+    """Write what the last epoch gave, while the averaged weights stand in the model, and warn of what is odd in it."""
     entry = learning.history[-1]
     kept = Checkpoints(folder.checkpoints)
     write_tensors(kept.epoch(entry.epoch), changing_tensors(model), {"epoch": entry.epoch})
@@ -118,3 +122,4 @@ def _keep_epoch(model: Classifier, learning: Learning, folder: RunFolder, log: E
         write_tensors(kept.best, model.state_dict(), {"epoch": entry.epoch})
     write_history(learning.history, folder.history)
     log.add(entry)
+    _warn_of_one_class(learning.history, warn)
