@@ -63,7 +63,7 @@ class CaseEvaluation:
     """What the images of each case say together."""
 
     rule: str
-    """How images became cases: a choice of ``evaluation.cases.rule``."""
+    """How images became cases, a choice of ``evaluation.cases.rule``."""
     k: int | None
     """How many of the highest probabilities the rule looks at; ``None`` where it looks at all."""
     stains: Literal["together", "apart"]
