@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radpath.data.manifest import Manifest
-from radpath.data.names import assume_cases, attach_names, read_sides, side_named
+from radpath.data.names import assume_cases, attach_cases, attach_names, read_sides, side_named
 from radpath.errors import DataError
 
 
@@ -51,6 +51,18 @@ def test_an_empty_case_does_not_fit() -> None:
 def test_an_optional_group_that_found_nothing_is_null() -> None:
     named = attach_names(manifest_of("12.png", "13_he.png"), r"(?P<case>\d+)(_(?P<stain>\w+))?")
     assert named.kept["stain"].to_list() == [None, "he"]
+
+
+def test_names_of_new_images_tell_cases_and_no_labels_and_exclude_nobody() -> None:
+    pattern = r"(?P<split>\w+)/(?P<label>[a-z]+)_(?P<case>\d+)(_(?P<stain>he))?_(?P<region>\d)"
+    before = manifest_of("fold1/benign_7_he_2.png", "fold1/benign_8_1.png", "scan.png")
+    known = before.replace(before.table.with_columns(case=pl.Series(["old", "old", "of its header"])))
+    named = attach_cases(known, pattern)
+    assert named.kept.sort("record_id").select("case", "stain", "name_region", "label", "split").rows() == [
+        ("7", "he", "2", None, None),
+        ("8", None, "1", None, None),
+        ("of its header", None, None, None, None),
+    ]
 
 
 def test_a_pattern_that_fits_nothing_shows_a_name() -> None:

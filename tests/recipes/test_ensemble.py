@@ -103,6 +103,22 @@ def test_new_images_get_the_mean_of_what_the_members_say(
     assert len(rows_of(tmp_path / "3-exclusions.csv")) == 1
 
 
+def test_new_cases_are_decided_as_the_ensemble_decided_them(
+    ensemble: tuple[Path, str], program: Program, small_study: SyntheticStudy, tmp_path: Path
+) -> None:
+    (tmp_path / "clinic").mkdir()
+    for row in rows_of(ensemble[0] / "predictions.csv"):
+        if row["split"] == "test":
+            shutil.copy(small_study.images / row["record_id"], tmp_path / "clinic" / row["record_id"])
+    assert program("predict", ensemble[0], tmp_path / "clinic", "--out", tmp_path).returncode == 0
+    expected = [row for row in rows_of(ensemble[0] / "case_predictions.csv") if row["split"] == "test"]
+    found = rows_of(tmp_path / "clinic-cases.csv")
+    assert [row["case"] for row in found] == [row["case"] for row in expected]
+    for row, known in zip(found, expected, strict=True):
+        names = [name for name in row if name.startswith("probability:")]
+        assert [float(row[name]) for name in names] == pytest.approx([float(known[name]) for name in names])
+
+
 def test_a_member_that_changed_is_refused(
     finished_run: Path, sibling_runs: tuple[Path, Path], program: Program, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ folders of classes are read in ``labels``.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import polars as pl
@@ -72,22 +72,42 @@ def attach_names(manifest: Manifest, pattern: str) -> Manifest:
     if not any(found):
         example = f"; a path is for example '{manifest.table['path'][0]}'" if len(manifest.table) else ""
         raise DataError(f"data.name_pattern {pattern!r} fits no image below {manifest.images}{example}")
-    columns = {
-        group if group in _COLUMNS else f"name_{group}": [texts.get(group, "") for texts in found]
-        for group in expression.groupindex
-    }
+    columns = _columns(expression, found)
     if "split" in columns:
         sides = read_sides(columns["split"], source=f"the group split of data.name_pattern {pattern!r}")
         columns["split"] = [side or "" for side in sides]
-    table = manifest.table.with_columns(
-        pl.Series(name, [text or None for text in texts], dtype=pl.String) for name, texts in columns.items()
-    )
+    table = manifest.table.with_columns(_series(columns))
     unfit = {
         record_id: f"data.name_pattern {pattern!r} does not fit '{path}'"
         for record_id, path, texts in zip(table["record_id"], table["path"], found, strict=True)
         if not texts
     }
     return exclude_and_note(manifest.replace(table), unfit, reason="name does not match the pattern")
+
+
+def attach_cases(manifest: Manifest, pattern: str) -> Manifest:
+    """Fill what ``attach_names`` fills, but neither labels nor sides, in the images that the pattern fits.
+
+    So the images of a new study that is named like the old one find their cases; no image is refused for its name.
+    """
+    expression = re.compile(pattern)
+    columns = _columns(expression, [_groups(expression, path) for path in manifest.table["path"]])
+    told = [series for series in _series(columns) if series.name not in {"label", "split"}]
+    known = manifest.table.columns
+    filled = [pl.coalesce(pl.lit(one), one.name).alias(one.name) if one.name in known else one for one in told]
+    return manifest.replace(manifest.table.with_columns(filled))
+
+
+def _columns(expression: re.Pattern[str], found: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    """Return what the groups found, by the column that each fills."""
+    return {
+        group if group in _COLUMNS else f"name_{group}": [texts.get(group, "") for texts in found]
+        for group in expression.groupindex
+    }
+
+
+def _series(columns: Mapping[str, list[str]]) -> list[pl.Series]:
+    return [pl.Series(name, [text or None for text in texts], dtype=pl.String) for name, texts in columns.items()]
 
 
 def _groups(expression: re.Pattern[str], path: str) -> dict[str, str]:

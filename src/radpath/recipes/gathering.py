@@ -20,7 +20,7 @@ from radpath.data.inputs import DataSettings
 from radpath.data.labels import attach_labels
 from radpath.data.location import Location
 from radpath.data.manifest import Manifest
-from radpath.data.names import assume_cases
+from radpath.data.names import assume_cases, attach_cases
 from radpath.data.pixel_store import PixelStore
 from radpath.data.record_filter import keep_by_labels, keep_where_known
 from radpath.data.scan import scan
@@ -67,14 +67,16 @@ def gather_verified(data: DataSettings, *, beside: Path) -> Manifest:
 
 
 def gather_unlabelled(data: DataSettings, *, beside: Path) -> Manifest:
-    """Scan all images; what an array file says of labels and sides is left out.
+    """Scan all images, with the cases that names tell; what an array file says of labels and sides is left out.
 
     So are the filters ``data.stains`` and ``data.keep`` where nothing fills the columns that they look at.
 
     Raises:
         DataError: the images are missing or unreadable.
     """
-    return _without_labels(scan(data, cache=scans_beside(beside)), data)
+    manifest = scan(data, cache=scans_beside(beside))
+    is_named = data.name_pattern is not None and not is_array_file(data.images)
+    return _without_labels(attach_cases(manifest, data.name_pattern or "") if is_named else manifest, data)
 
 
 def _without_labels(manifest: Manifest, data: DataSettings) -> Manifest:

@@ -19,6 +19,7 @@ from radpath.progress import track
 from radpath.recipes.ensemble import read_ensemble, require_same_model
 from radpath.recipes.experiment import Experiment, read_experiment
 from radpath.recipes.gathering import gather_unlabelled, run_name
+from radpath.recipes.predict_cases import predict_cases
 from radpath.recipes.running import build_model, image_source, prepare_pixels, read_classes, read_intensity, read_stain
 from radpath.recipes.staleness import require_same_settings
 from radpath.recipes.telling import say, say_findings, say_path, say_rows
@@ -31,6 +32,8 @@ from radpath.training.prediction import predict
 
 def predict_new(run: Path, images: Location, *, out: Path | None, assignments: Sequence[str] = ()) -> Path:
     """Write one row for each new image: its decision and one probability a class; return the file.
+
+    Beside it go the images that were excluded and, where cases have several images, one row a case.
 
     Args:
         run: a finished run folder, or that of an ensemble.
@@ -59,6 +62,7 @@ def predict_new(run: Path, images: Location, *, out: Path | None, assignments: S
     say("")
     say_path("Predictions", path)
     say_path("Exclusions", _beside(path))
+    predict_cases(folder, manifest, probabilities, classes, path=path)
     return path
 
 
