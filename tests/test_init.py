@@ -1,4 +1,4 @@
-"""The library's front: four functions that call the recipes of the same names."""
+"""The library's front: functions that call the recipes of the same names."""
 
 import subprocess
 import sys
@@ -8,9 +8,15 @@ from typing import Any
 import pytest
 
 import radpath
+import radpath.cli.main
+import radpath.recipes.check_learning
+import radpath.recipes.ensemble
 import radpath.recipes.evaluate
+import radpath.recipes.find_rate
 import radpath.recipes.fit
+import radpath.recipes.pick_epoch
 import radpath.recipes.predict
+import radpath.recipes.soup
 import radpath.recipes.train
 from radpath.errors import DataError, SettingsError
 from radpath.run_folder import RunFolder
@@ -86,6 +92,59 @@ def test_predict_passes_plain_arguments_on(monkeypatch: pytest.MonkeyPatch, tmp_
     assert written == tmp_path / "new.csv"
     assert recipe.args == (Path("run"), Path("images"))
     assert recipe.kwargs == {"out": tmp_path / "new.csv", "assignments": ['device.device="cpu"']}
+
+
+def test_runs_are_joined_by_the_recipes_with_the_command_that_does_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ensemble, soup = Recorded(RunFolder(tmp_path)), Recorded(RunFolder(tmp_path))
+    monkeypatch.setattr(radpath.recipes.ensemble, "make_ensemble", ensemble)
+    monkeypatch.setattr(radpath.recipes.soup, "make_soup", soup)
+    assert radpath.ensemble(["a b", Path("c")], weights="greedy").root == tmp_path
+    assert ensemble.args == ([Path("a b"), Path("c")],)
+    command = "radpath ensemble 'a b' c --weights greedy"
+    assert ensemble.kwargs == {"weights": "greedy", "out": None, "command": command}
+    assert radpath.soup(["a", "b"], out=tmp_path).root == tmp_path
+    assert soup.args == ([Path("a"), Path("b")],)
+    assert soup.kwargs == {"out": tmp_path, "command": f"radpath soup a b --out {tmp_path}"}
+
+
+def test_picking_an_epoch_passes_the_run_and_its_number_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    recipe = Recorded(RunFolder(tmp_path))
+    monkeypatch.setattr(radpath.recipes.pick_epoch, "pick_epoch", recipe)
+    assert radpath.pick_epoch("run", 3).root == tmp_path
+    assert (recipe.args, recipe.kwargs) == ((Path("run"), 3), {})
+
+
+def test_trials_of_a_training_pass_plain_arguments_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    checking, finding = Recorded("checks"), Recorded("rates")
+    monkeypatch.setattr(radpath.recipes.check_learning, "check_learning", checking)
+    monkeypatch.setattr(radpath.recipes.find_rate, "find_rate", finding)
+    given = {"labels": "labels.csv", "settings": {"training.seed": 2}, "out": tmp_path}
+    expected = {"labels": Path("labels.csv"), "assignments": ["training.seed=2"], "out": tmp_path}
+    assert radpath.check_learning("images", per_class=4, steps=9, **given) == "checks"  # type: ignore[arg-type,comparison-overlap] # stand-ins
+    assert checking.args == (Path("images"),)
+    assert checking.kwargs == {**expected, "per_class": 4, "num_steps": 9}
+    assert radpath.find_rate("images", steps=30, **given) == "rates"  # type: ignore[arg-type,comparison-overlap] # stand-ins
+    assert finding.args == (Path("images"),)
+    assert finding.kwargs == {**expected, "num_steps": 30}
+
+
+def test_the_defaults_are_those_of_the_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = {name: Recorded(RunFolder(Path())) for name in ("ensemble", "check_learning", "find_rate")}
+    monkeypatch.setattr(radpath.recipes.ensemble, "make_ensemble", recorded["ensemble"])
+    monkeypatch.setattr(radpath.recipes.check_learning, "check_learning", recorded["check_learning"])
+    monkeypatch.setattr(radpath.recipes.find_rate, "find_rate", recorded["find_rate"])
+    for words in (("ensemble", "a", "b"), ("check-learning", "images"), ("find-rate", "images")):
+        monkeypatch.setattr(sys, "argv", ["radpath", *words])
+        with pytest.raises(SystemExit):
+            radpath.cli.main.run()
+    told = {name: recipe.kwargs for name, recipe in recorded.items()}
+    radpath.ensemble(["a", "b"])
+    radpath.check_learning("images")
+    radpath.find_rate("images")
+    for name, recipe in recorded.items():
+        assert {**recipe.kwargs, "command": ""} == {**told[name], "command": ""}
 
 
 def test_evaluate_returns_the_numbers_of_any_programs_predictions(tmp_path: Path) -> None:

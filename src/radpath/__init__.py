@@ -1,6 +1,6 @@
 """radpath: from a folder of medical images and a table of labels to a classifier that can be defended.
 
-The four functions below are the commands of the same names. Everything else is imported where it is used, so that
+The functions below are the commands of the same names. Everything else is imported where it is used, so that
 ``import radpath`` takes no time and needs no PyTorch.
 """
 
@@ -8,16 +8,29 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from radpath.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from radpath.evaluation.estimates import Evaluation
+    from radpath.reporting.content import Check
+    from radpath.training.rate_test import RateTest
 
 __version__: Final = "0.1.0"
 
-__all__ = ["RunFolder", "evaluate", "fit", "predict", "train"]
+__all__ = [
+    "RunFolder",
+    "check_learning",
+    "ensemble",
+    "evaluate",
+    "find_rate",
+    "fit",
+    "pick_epoch",
+    "predict",
+    "soup",
+    "train",
+]
 
 Value = str | bool | int | float | Path | Sequence[str]
 """What a setting can hold."""
@@ -45,7 +58,7 @@ def fit(
     from radpath.recipes.fit import fit as recipe
 
     assignments = _assignments(settings)
-    command = _command("fit", images, assignments, labels=labels, out=out)
+    command = _command("fit", [images], assignments, labels=labels, out=out)
     return recipe(
         parse_location(images),
         labels=None if labels is None else parse_location(labels),
@@ -77,7 +90,7 @@ def train(
     from radpath.recipes.train import train_experiment
 
     assignments = _assignments(settings)
-    command = _command("train", experiment, assignments, out=out) + (" --resume" if resume else "")
+    command = _command("train", [experiment], assignments, out=out) + (" --resume" if resume else "")
     return train_experiment(Path(experiment), assignments=assignments, out=_path(out), resume=resume, command=command)
 
 
@@ -125,17 +138,140 @@ def predict(
     return predict_new(Path(run), parse_location(images), out=_path(out), assignments=_assignments(settings))
 
 
+def pick_epoch(run: Path | str, epoch: int) -> RunFolder:
+    """Put another epoch of a finished run in the place of the best; predictions, numbers and report are made again.
+
+    Args:
+        run: a finished run folder.
+        epoch: its number in the run's ``history.csv``.
+
+    Raises:
+        StaleError: images, labels or settings are not those that the run began with.
+        RadpathError: bad input; the message says what, where and what to do.
+    """
+    from radpath.recipes.pick_epoch import pick_epoch as recipe
+
+    return recipe(Path(run), epoch)
+
+
+def ensemble(
+    runs: Sequence[Path | str],
+    *,
+    weights: Literal["equal", "validation", "greedy"] = "equal",
+    out: Path | str | None = None,
+) -> RunFolder:
+    """Average the predictions of finished runs: folds, seeds or architectures with the same test side.
+
+    Args:
+        runs: run folders; they stay where they are.
+        weights: how much each counts: "equal", or as images that all validate on say ("validation", "greedy").
+        out: the folder of the ensemble; None for a new one below ``runs``.
+
+    Raises:
+        LeakError: a test case of one run is a training or validation case of another.
+        RadpathError: the runs cannot be joined; the message says why.
+    """
+    from radpath.recipes.ensemble import make_ensemble
+
+    command = _command("ensemble", runs, [], weights=weights, out=out)
+    return make_ensemble([Path(run) for run in runs], weights=weights, out=_path(out), command=command)
+
+
+def soup(runs: Sequence[Path | str], *, out: Path | str | None = None) -> RunFolder:
+    """Average the weights of finished runs of one architecture, from the same start, on the same images.
+
+    Args:
+        runs: run folders; each is taken where validation gets no worse with it.
+        out: the run folder; None for a new one below ``runs``.
+
+    Raises:
+        SettingsError: the runs differ in what a mean of weights cannot join.
+        RadpathError: the runs cannot be joined; the message says why.
+    """
+    from radpath.recipes.soup import make_soup
+
+    return make_soup([Path(run) for run in runs], out=_path(out), command=_command("soup", runs, [], out=out))
+
+
+def check_learning(
+    target: Path | str,
+    *,
+    labels: Path | str | None = None,
+    settings: Mapping[str, Value] | None = None,
+    out: Path | str | None = None,
+    per_class: int = 3,
+    steps: int = 200,
+) -> "tuple[Check, ...]":
+    """Learn a handful of images by heart, and return what was checked on the way.
+
+    Args:
+        target: an ``experiment.toml``, a run folder, or images.
+        labels: a table, for images whose folders and names do not say the class.
+        settings: changes by dotted name.
+        out: the folder; None for one below ``runs``.
+        per_class: images of each class.
+        steps: at most.
+
+    Raises:
+        TrainingError: a check failed; the message says which, and why.
+        RadpathError: bad input; the message says what, where and what to do.
+    """
+    from radpath.data.location import parse_location
+    from radpath.recipes.check_learning import check_learning as recipe
+
+    return recipe(
+        parse_location(target),
+        labels=None if labels is None else parse_location(labels),
+        assignments=_assignments(settings),
+        out=_path(out),
+        per_class=per_class,
+        num_steps=steps,
+    )
+
+
+def find_rate(
+    target: Path | str,
+    *,
+    labels: Path | str | None = None,
+    settings: Mapping[str, Value] | None = None,
+    out: Path | str | None = None,
+    steps: int = 100,
+) -> "RateTest":
+    """Test learning rates from 1e-6 to 1 in a short training, and return the losses and a suggestion.
+
+    Args:
+        target: an ``experiment.toml``, a run folder, or images.
+        labels: a table, for images whose folders and names do not say the class.
+        settings: changes by dotted name.
+        out: the folder; None for one below ``runs``.
+        steps: rates to try.
+
+    Raises:
+        RadpathError: bad input; the message says what, where and what to do.
+    """
+    from radpath.data.location import parse_location
+    from radpath.recipes.find_rate import find_rate as recipe
+
+    return recipe(
+        parse_location(target),
+        labels=None if labels is None else parse_location(labels),
+        assignments=_assignments(settings),
+        out=_path(out),
+        num_steps=steps,
+    )
+
+
 def _assignments(settings: Mapping[str, Value] | None) -> list[str]:
     """Return settings as the command line takes them: JSON's texts, numbers and lists are TOML's too."""
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in (settings or {}).items()}
     return [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in plain.items()]
 
 
-def _command(name: str, first: Path | str, assignments: list[str], **options: Path | str | None) -> str:
+def _command(name: str, places: Sequence[Path | str], assignments: list[str], **options: Path | str | None) -> str:
     """Return the command line that does the same, for the report."""
     given = [word for option, value in options.items() if value is not None for word in (f"--{option}", str(value))]
     sets = [word for assignment in assignments for word in ("--set", assignment)]
-    return shlex.join(["radpath", name, str(first), *given, *sets])
+    return shlex.join(["radpath", name, *map(str, places), *given, *sets])
 
 
 def _path(given: Path | str | None) -> Path | None:

@@ -74,12 +74,12 @@ class SideCounts:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing about the split that was looked at, and the outcome."""
+    """One thing about a split, or about a training, that was looked at, and the outcome."""
 
     what: str
-    """The statement that was checked: "No case on two sides"."""
+    """The statement that was checked, for example "No case on two sides"."""
     outcome: Literal["passed", "handled", "failed"]
-    """``handled``: it was violated and the data were changed; ``failed``: it is violated still, by the user's wish."""
+    """failed where it does not hold, handled where it did not and the data were changed, passed elsewhere."""
     detail: str = ""
 
 
