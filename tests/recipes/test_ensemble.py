@@ -133,6 +133,16 @@ def test_a_member_that_changed_is_refused(
         assert "its model is not the one that the ensemble was made of; make the ensemble again" in result.stderr
 
 
+def test_what_was_not_trained_cannot_be_resumed_and_has_no_epochs(
+    ensemble: tuple[Path, str], finished_run: Path, program: Program
+) -> None:
+    resumed = ("train", finished_run / "experiment.toml", "--resume", "--out", ensemble[0])
+    for words in (("pick-epoch", ensemble[0], 1), resumed, ("train", ensemble[0] / "experiment.toml", "--resume")):
+        result = program(*words)
+        assert result.returncode == 2
+        assert f"{ensemble[0]} is an ensemble, in which nothing was trained; name one of the runs" in result.stderr
+
+
 def test_an_unknown_rule_is_refused(runs: tuple[Path, ...], program: Program) -> None:
     result = program("ensemble", *runs, "--weights", "best")
     assert result.returncode == 2

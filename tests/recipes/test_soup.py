@@ -60,6 +60,13 @@ def test_predict_and_evaluate_take_it(
     assert "radpath soup" in page
 
 
+def test_what_was_not_trained_cannot_be_resumed_and_has_no_epochs(soup: Path, program: Program) -> None:
+    for words in (("pick-epoch", soup, 1), ("train", soup / "experiment.toml", "--resume")):
+        result = program(*words)
+        assert result.returncode == 2
+        assert f"{soup} is a soup, in which nothing was trained; name one of the runs that it was made" in result.stderr
+
+
 def test_runs_of_another_start_are_refused(
     finished_run: Path, sibling_runs: tuple[Path, Path], program: Program, tmp_path: Path
 ) -> None:

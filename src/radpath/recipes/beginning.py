@@ -57,6 +57,20 @@ def _take_away(root: Path, made: list[Path]) -> None:
             folder.rmdir()
 
 
+def require_trained_here(folder: RunFolder) -> None:
+    """Refuse a folder whose model was made from those of other runs.
+
+    Raises:
+        SettingsError: it is a soup or an ensemble.
+    """
+    joined = "an ensemble" if folder.ensemble.is_file() else "a soup" if folder.soup.is_file() else None
+    if joined is not None:
+        raise SettingsError(
+            f"{folder.root} is {joined}, in which nothing was trained; name one of the runs that it was made of, and "
+            "join them again afterwards"
+        )
+
+
 @contextlib.contextmanager
 def resumable(folder: RunFolder) -> Iterator[None]:
     """Say how to go on where a run that has begun is interrupted, or finds no room to write.

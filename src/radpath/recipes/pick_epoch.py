@@ -8,6 +8,7 @@ from lightning_fabric import Fabric
 from radpath import files
 from radpath.data.split import Split
 from radpath.errors import SettingsError
+from radpath.recipes.beginning import require_trained_here
 from radpath.recipes.experiment import Experiment, read_experiment
 from radpath.recipes.report import write_run_report
 from radpath.recipes.running import (
@@ -41,10 +42,11 @@ def pick_epoch(run: Path, epoch: int) -> RunFolder:
         epoch: its number in ``history.csv``.
 
     Raises:
-        SettingsError: there is no such epoch.
+        SettingsError: there is no such epoch, or the folder is a soup or an ensemble.
         StaleError: images, labels or settings are not those that the run began with.
         RadpathError: bad input; the message says what, where and what to do.
     """
+    require_trained_here(RunFolder(run))
     folder = RunFolder.open(run)
     experiment = read_experiment(folder.experiment, [])
     require_same_settings(folder, experiment)

@@ -15,7 +15,7 @@ from radpath.data.split import Split
 from radpath.errors import SettingsError
 from radpath.models.classifier import Classifier
 from radpath.models.heads import num_parameters, too_large
-from radpath.recipes.beginning import default_folder, new_run, require_feasible, resumable
+from radpath.recipes.beginning import default_folder, new_run, require_feasible, require_trained_here, resumable
 from radpath.recipes.environment import describe_environment, device_name
 from radpath.recipes.experiment import Experiment, read_experiment, render_experiment
 from radpath.recipes.failures import told_failures
@@ -62,6 +62,8 @@ def train_experiment(path: Path, *, assignments: list[str], out: Path | None, re
         StaleError: images, labels or settings are not those that the run began with.
         RadpathError: bad input; the message says what, where and what to do.
     """
+    if resume:
+        require_trained_here(RunFolder(_folder_to_resume(path, out)))
     experiment = read_experiment(path, assignments)
     if resume:
         folder = RunFolder.open(_folder_to_resume(path, out))
