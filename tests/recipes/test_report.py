@@ -103,6 +103,15 @@ def test_what_learned_is_told_and_a_head_that_is_too_large_is_a_limit(
     assert limits["large"][1:] == limits["as it was"]
 
 
+def test_a_share_of_the_training_cases_is_told_with_the_split(
+    content: ReportContent, finished_run: Path, experiment: Experiment
+) -> None:
+    split = experiment.split.model_copy(update={"train_share": 0.25})
+    reduced = gather_content(experiment.model_copy(update={"split": split}), RunFolder(finished_run))
+    told = " Of the training cases, 0.25 are used (split.train_share), the rest are excluded."
+    assert reduced.split.method == content.split.method + told
+
+
 def test_images_that_are_gone_become_grey_squares(finished_run: Path, tmp_path: Path, experiment: Experiment) -> None:
     elsewhere = experiment.data.model_copy(update={"images": tmp_path / "gone"})
     moved = gather_content(experiment.model_copy(update={"data": elsewhere}), RunFolder(finished_run))

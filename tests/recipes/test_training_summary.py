@@ -1,5 +1,6 @@
 """What a report says of a training follows its settings and what was picked by hand."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from radpath import files
 from radpath.recipes.experiment import compose_experiment
 from radpath.recipes.training_summary import kept_epoch, picked_epoch, training_limits
 from radpath.run_folder import RunFolder
-from radpath.training.history import Epoch
+from radpath.training.history import Epoch, write_history
 from radpath.training.settings import TrainingSettings
 
 BARE = {"data": {"images": "images"}}
@@ -63,3 +64,19 @@ def test_what_moves_the_probabilities_is_told(tmp_path: Path, values: dict[str, 
     limits = training_limits(TrainingSettings.model_validate(values), RunFolder(tmp_path))
     assert len(limits) == len(begins)
     assert all(limit.startswith(begin) for limit, begin in zip(limits, begins, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("num_epochs", "told"), [(2, []), (3, ["In the training, all validation images were decided"])]
+)
+def test_a_training_that_answered_with_one_class_is_a_limit(tmp_path: Path, num_epochs: int, told: list[str]) -> None:
+    folder = RunFolder(tmp_path)
+    shares = [0.6 if number >= num_epochs else 1.0 for number in range(4)]
+    entries = [
+        dataclasses.replace(HISTORY[0], epoch=number, validation_top_share=share) for number, share in enumerate(shares)
+    ]
+    write_history(entries, folder.history)
+    settings = TrainingSettings.model_validate({"loss": {"class_weights": "none"}})
+    limits = training_limits(settings, folder)
+    assert [limit[: len(begin)] for limit, begin in zip(limits, told, strict=True)] == told
+    assert all(limit.endswith(" for one class in epochs 0 to 2.") for limit in limits)

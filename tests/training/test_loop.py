@@ -441,6 +441,36 @@ def test_16_bit_floats_train_on_a_cpu(tmp_path: Path, train_in: Trainer) -> None
     assert losses[1] == pytest.approx(losses[0], abs=0.25)
 
 
+@pytest.mark.parametrize(("epochs", "num_warnings"), [(2, 0), (3, 1), (5, 1)])
+def test_answering_with_one_class_is_said_once_after_three_epochs(
+    tmp_path: Path,
+    make_model: ModelMaker,
+    bright_and_dark: SourceMaker,
+    fabric: Fabric,
+    epochs: int,
+    num_warnings: int,
+) -> None:
+    model, lines = make_model(), list[str]()
+    (bias,) = (values for name, values in model.head.named_parameters() if name.endswith("bias"))
+    with torch.no_grad():
+        bias.copy_(torch.tensor([3.0, 0.0]))
+    train(
+        model,
+        Sides(train=bright_and_dark(8), validation=bright_and_dark(6, seed=1), classes=CLASSES),
+        settings_of({"epochs": epochs, "head_start": "random", "learning_rate": 1e-6}),
+        augmentation=AugmentationSettings(),
+        prediction=PredictionSettings(),
+        folder=RunFolder(tmp_path),
+        fabric=fabric,
+        warn=lines.append,
+    )
+    told = (
+        "Warning: all validation images were decided for one class in epochs 1 to 3; `radpath check-learning` tells "
+        "whether this can learn at all"
+    )
+    assert lines == [told] * num_warnings
+
+
 def test_a_validation_side_of_one_class_is_judged_by_its_loss(
     tmp_path: Path, make_model: ModelMaker, make_source: SourceMaker, bright_and_dark: SourceMaker, fabric: Fabric
 ) -> None:
