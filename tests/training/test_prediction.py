@@ -16,7 +16,7 @@ from radpath.data.batches import ImageSource
 from radpath.errors import SettingsError
 from radpath.models.classifier import Classifier, checksum
 from radpath.training.device import DeviceSettings, connect
-from radpath.training.prediction import PredictionSettings, class_probabilities, predict
+from radpath.training.prediction import PredictionSettings, average_views, class_probabilities, predict
 
 ModelMaker = Callable[..., Classifier]
 SourceMaker = Callable[..., ImageSource]
@@ -32,6 +32,22 @@ def model(make_model: ModelMaker) -> Classifier:
     with torch.no_grad():
         model.head.weight.mul_(20)
     return model
+
+
+@pytest.mark.parametrize("num_images", [0, 1, 256, 700])
+def test_a_head_takes_some_images_at_a_time_and_answers_as_for_all(make_model: ModelMaker, num_images: int) -> None:
+    model = make_model(num_classes=3, head={"kind": "conv", "dropout": 0.5})
+    views = [torch.randn(num_images, 8, generator=torch.Generator().manual_seed(seed)) for seed in range(2)]
+    sizes: list[int] = []
+    handle = model.head.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    found = average_views(model.train(), views)
+    handle.remove()
+    assert model.head.training
+    assert sum(sizes) == 2 * num_images
+    assert max(sizes) <= 256
+    with torch.no_grad():
+        whole = [class_probabilities(model.head.eval()(view), link="softmax") for view in views]
+    np.testing.assert_allclose(found, np.mean(whole, axis=0), atol=1e-6, rtol=0)
 
 
 @pytest.fixture

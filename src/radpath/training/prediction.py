@@ -8,14 +8,14 @@ import contextlib
 import dataclasses
 from collections.abc import Generator, Sequence
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from lightning_fabric import Fabric
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from radpath.data.augmentation.settings import Flips
 from radpath.data.augmentation.views import NUM_VIEWS
@@ -35,6 +35,10 @@ _Job = tuple[int, np.ndarray]
 
 _Found = tuple[int, np.ndarray, Tensor]
 """As a job, with the features."""
+
+
+_FEATURES_AT_ONCE: Final = 256
+"""Images whose features go through the head together: heads of filters hold features times filters for each."""
 
 
 class PredictionSettings(Settings):
@@ -88,11 +92,17 @@ def average_views(
     model: Classifier, features: list[Float[Tensor, "images features"]]
 ) -> Float[np.ndarray, "images classes"]:
     """Return the mean of the probabilities of each view."""
-    head, device, was_training = model.head, next(model.head.parameters()).device, model.head.training
+    head, was_training = model.head, model.head.training
     head.eval()
-    views = [class_probabilities(head(view.to(device)), link=model.link) for view in features]
+    views = [class_probabilities(_logits(head, view), link=model.link) for view in features]
     head.train(was_training)
     return np.asarray(np.mean(views, axis=0))
+
+
+def _logits(head: nn.Module, features: Float[Tensor, "images features"]) -> Float[Tensor, "images outputs"]:
+    """Return a head's answers, on the CPU, from some images at a time."""
+    device = next(head.parameters()).device
+    return torch.cat([head(some.to(device)).cpu() for some in features.split(_FEATURES_AT_ONCE)])
 
 
 @torch.no_grad()
