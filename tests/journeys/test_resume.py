@@ -419,8 +419,13 @@ def test_an_error_in_one_of_several_processes_is_one_line(tmp_path: Path, small_
     experiment = write_experiment(tmp_path / "experiment.toml", small_study, WITHOUT_BATCH_NORM)
     both = ("--set", "device.device=cpu", "--set", "device.num_devices=2")
     process = start_command("train", experiment, *both, "--set", "training.learning_rate=1e30", "--out", tmp_path / "r")
-    _, err = process.communicate(timeout=PATIENCE_S)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 10
+    assert out.count("The training is spoilt: the loss is ") == out.count("Batch at fault") == 1
+    failure = json.loads((tmp_path / "r" / "failure.json").read_text(encoding="utf-8"))
+    assert failure["causes"][0]["name"] == "learning rate"
+    assert failure["causes"][0]["standing"] == "likely"
+    assert failure["kept_epoch"] == 0
     assert err.startswith("radpath: the loss is ")
     assert err.count("\n") == 1
     assert [row["epoch"] for row in rows_without_seconds(tmp_path / "r")] == ["0"]
