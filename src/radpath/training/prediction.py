@@ -102,7 +102,7 @@ def average_views(
 def _logits(head: nn.Module, features: Float[Tensor, "images features"]) -> Float[Tensor, "images outputs"]:
     """Return a head's answers, on the CPU, from some images at a time."""
     device = next(head.parameters()).device
-    return torch.cat([head(some.to(device)).cpu() for some in features.split(_FEATURES_AT_ONCE)])
+    return torch.cat([head(some.to(device)).cpu() for some in torch.split(features, _FEATURES_AT_ONCE)])
 
 
 @torch.no_grad()
