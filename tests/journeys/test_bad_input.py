@@ -190,7 +190,11 @@ def test_weights_in_a_pickle(folder: Path, tmp_path: Path, program: Program) -> 
     wishes = ("model.weights=file", f"model.weights_file={tmp_path / 'weights.pth'}")
     words = [word for wish in wishes for word in ("--set", wish)]
     result = program("fit", folder, *words, "--out", tmp_path / "run")
-    require_one_line(result, WEIGHTS, r"weights\.pth is not a \.safetensors file; radpath reads no pickles")
+    require_one_line(
+        result,
+        WEIGHTS,
+        r"weights\.pth is not a \.safetensors file; a run reads no pickles .* Convert it: radpath convert-weights",
+    )
     assert not (tmp_path / "run").exists()
 
 
