@@ -129,6 +129,11 @@ class RunFolder:
         return self.root / "picked_epoch.json"
 
     @property
+    def precision(self) -> Path:
+        """What ``device.precision = "auto"`` became, and what was measured; only where it was."""
+        return self.root / "precision.json"
+
+    @property
     def padding(self) -> Path:
         """Which share of what the network saw is padding, by side."""
         return self.root / "padding.json"

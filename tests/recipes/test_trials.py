@@ -7,9 +7,9 @@ import pytest
 
 from radpath.recipes.experiment import read_experiment
 from radpath.recipes.running import read_intensity
-from radpath.recipes.trials import gather_trial, name_of, one_device
+from radpath.recipes.trials import TrialData, gather_trial, name_of, one_device
 from radpath.run_folder import RunFolder
-from radpath.training.device import DeviceSettings
+from radpath.training.precision_probe import decide
 
 
 @pytest.mark.parametrize("named", ["folder", "file"])
@@ -32,5 +32,19 @@ def test_names_follow_the_target() -> None:
     assert name_of(Path("data/breastmnist.npz")) == "breastmnist"
 
 
-def test_one_device_is_enough() -> None:
-    assert one_device(DeviceSettings(device="cpu", num_devices=2)).world_size == 1
+@pytest.fixture
+def data(finished_run: Path, tmp_path: Path) -> TrialData:
+    """The training side of a run for two devices, in a precision to be measured."""
+    wishes = ["device.device=cpu", "device.num_devices=2", "device.precision=auto"]
+    return gather_trial(finished_run, labels=None, assignments=wishes, folder=tmp_path / "trial")
+
+
+@pytest.mark.parametrize(("of_half", "expected"), [(131.0, "bf16-mixed"), (130.0, "32-true")])
+def test_one_device_is_enough_in_a_precision_that_is_measured(
+    data: TrialData, monkeypatch: pytest.MonkeyPatch, of_half: float, expected: str
+) -> None:
+    found = decide({"32-true": 100.0, "bf16-mixed": of_half}, rounds=3)
+    monkeypatch.setattr("radpath.recipes.precision.choose_precision", lambda *_, **__: found)
+    fabric = one_device(data)
+    assert fabric.world_size == 1
+    assert fabric.strategy.precision.precision == expected

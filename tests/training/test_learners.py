@@ -14,9 +14,12 @@ from radpath.data.augmentation.settings import AugmentationSettings
 from radpath.data.augmentation.views import NUM_VIEWS
 from radpath.data.batches import ImageSource
 from radpath.models.classifier import Classifier
+from radpath.training.device import DeviceSettings, connect
 from radpath.training.feature_cache import FeatureCache
 from radpath.training.learners import Drawing, FeatureLearner, ImageLearner, Learner, build_learner
+from radpath.training.looks import flipped_look
 from radpath.training.mixing import MixSettings
+from radpath.training.prediction import features_of_looks
 
 ModelMaker = Callable[..., Classifier]
 SourceMaker = Callable[..., ImageSource]
@@ -147,3 +150,24 @@ def test_mixed_images_are_drawn_from_seed_epoch_and_batch(
     assert not torch.equal(first.targets, other.targets)
     assert first.targets.sum(1).tolist() == pytest.approx([1.0] * 8)
     assert ((first.targets > 0) & (first.targets < 1)).any()
+
+
+@pytest.mark.parametrize("freeze", ["all", "top-1", "none"])
+def test_heads_compute_in_32_bits_in_training_as_in_prediction(
+    tmp_path: Path, make_model: ModelMaker, bright_and_dark: SourceMaker, freeze: str
+) -> None:
+    halved = connect(DeviceSettings(device="cpu", precision="bf16-mixed"))
+    model, source = make_model(freeze=freeze, dropout=0.0), bright_and_dark(8, size="fixed")
+    cache = FeatureCache(tmp_path, model, fabric=halved) if freeze != "none" else None
+    learner = build_learner(model, source, drawing(flips_only("none")), cache=cache)
+    looks = [flipped_look(source, 0)]
+    features = features_of_looks(model, source, looks, fabric=halved, what="looking")[0]
+    with torch.no_grad():
+        tickets = source.in_order()[0]
+        learner.batches(epoch=1)
+        exact = model.eval().head(features[tickets])
+        with halved.autocast():
+            found = logits_of(learner, tickets, epoch=1)
+    assert found.dtype == torch.float32
+    # In 16 bits a logit would have 3 digits; BatchNorm's statistics are the same, as the model is not training.
+    assert torch.allclose(found, exact, atol=1e-6)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from radpath.models.backbones import Backbone, BackboneSettings, build_backbone
 from radpath.models.cut import Activations, Cut
 from radpath.models.freezing import checked_freeze, learns_nothing_of_the_backbone, read_freeze
-from radpath.models.heads import HeadSettings, build_head
+from radpath.models.heads import HeadSettings, build_head, logits_of
 from radpath.models.pooling import attach_attention
 from radpath.models.stages import Stage, place_of, stages_of
 
@@ -198,8 +198,7 @@ class Classifier(nn.Module):
         widths_px: Int[Tensor, " batch"],
     ) -> Float[Tensor, "batch outputs"]:
         """Return logits, which ``link`` explains."""
-        logits: Tensor = self.head(self.features(images, heights_px, widths_px))
-        return logits
+        return logits_of(self.head, self.features(images, heights_px, widths_px))
 
     def cut_problem(self) -> str | None:
         """Measure whether ``until`` and ``onwards`` give what the whole gives; return the reason why not, or None."""
@@ -226,8 +225,7 @@ class Classifier(nn.Module):
 
     def onwards(self, activations: Activations) -> Float[Tensor, "batch outputs"]:
         """Return the logits that belong to what ``until`` returned."""
-        logits: Tensor = self.head(self.features_onwards(activations))
-        return logits
+        return logits_of(self.head, self.features_onwards(activations))
 
     def _cut(self) -> Cut:
         """Return the cut behind the fixed stages; found once for each number of them."""

@@ -1,6 +1,6 @@
 """``benchmark``: how fast a training would be here, and what holds it up; on drawn images, without any data."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -13,10 +13,11 @@ from radpath import files
 from radpath.data.batches import ImageSource
 from radpath.data.pixel_store import PixelStore
 from radpath.errors import SettingsError
-from radpath.models.classifier import build_classifier
+from radpath.models.classifier import Classifier, build_classifier
 from radpath.models.weights import BUNDLED_BACKBONE
 from radpath.recipes.environment import describe_environment
 from radpath.recipes.experiment import Experiment
+from radpath.recipes.precision import measured_device
 from radpath.recipes.telling import say, say_path, say_rows
 from radpath.seeding import generator_for
 from radpath.settings import flatten, override, parse_settings, read_toml
@@ -47,6 +48,8 @@ def benchmark(
     experiment = _experiment(path, assignments)
     if experiment.device.num_devices > 1 or experiment.device.launcher != "own":
         raise SettingsError("benchmark measures one device; set device.num_devices = 1 and device.launcher = 'own'")
+    settled = measured_device(experiment, _network_of(experiment), partial(_images_for, experiment))
+    experiment = experiment.model_copy(update={"device": settled})
     speed = on_devices(experiment.device, partial(_measure, experiment, seconds))
     rows = [
         ("network alone", f"{speed.step:,.1f} images/s"),
@@ -87,17 +90,20 @@ def _experiment(path: Path | None, assignments: Sequence[str]) -> Experiment:
     return experiment.model_copy(update={"training": training})
 
 
+def _network_of(experiment: Experiment) -> Callable[[], Classifier]:
+    link = experiment.training.loss.link
+    return partial(build_classifier, experiment.model, num_classes=2, seed=experiment.training.seed, link=link)
+
+
+def _images_for(experiment: Experiment, model: Classifier) -> ImageSource:
+    return drawn_source(experiment, smallest_canvas_px=model.backbone.smallest_canvas_px)
+
+
 def _measure(experiment: Experiment, seconds: float, fabric: Fabric) -> Speed:
-    build = partial(
-        build_classifier,
-        experiment.model,
-        num_classes=2,
-        seed=experiment.training.seed,
-        link=experiment.training.loss.link,
-    )
+    build = _network_of(experiment)
     return measure_speed(
         build,
-        drawn_source(experiment, smallest_canvas_px=build().backbone.smallest_canvas_px),
+        _images_for(experiment, build()),
         experiment.training,
         augmentation=experiment.augmentation,
         fabric=fabric,

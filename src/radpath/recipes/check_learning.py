@@ -42,7 +42,7 @@ class _Bench:
     """A fresh network, and a handful of images to learn."""
 
     def __init__(self, data: TrialData) -> None:
-        self.data, self.fabric = data, one_device(data.experiment.device)
+        self.data, self.fabric = data, one_device(data)
         training = data.experiment.training
         self.model = data.fresh_model(self.fabric)
         self.frozen = self.model.frozen_checksum()

@@ -42,7 +42,7 @@ def find_rate(
         raise SettingsError(f"--steps is {num_steps}; a test of learning rates needs at least {FEWEST_STEPS}")
     folder = folder_to_write(out, f"{name_of(target)}-find-rate")
     data = gather_trial(target, labels=labels, assignments=assignments, folder=folder)
-    fabric = one_device(data.experiment.device)
+    fabric = one_device(data)
     model = data.fresh_model(fabric)
     source = data.source(model)
     learner = data.learner(model, source)

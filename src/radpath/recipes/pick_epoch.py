@@ -10,6 +10,7 @@ from radpath.data.split import Split
 from radpath.errors import SettingsError
 from radpath.recipes.beginning import require_trained_here
 from radpath.recipes.experiment import Experiment, read_experiment
+from radpath.recipes.precision import with_precision_of_run
 from radpath.recipes.report import write_run_report
 from radpath.recipes.running import (
     build_model,
@@ -50,6 +51,7 @@ def pick_epoch(run: Path, epoch: int) -> RunFolder:
     folder = RunFolder.open(run)
     experiment = read_experiment(folder.experiment, [])
     require_same_settings(folder, experiment)
+    experiment = with_precision_of_run(experiment, folder)
     folder.stamped("train")
     history = read_history(folder.history)
     numbers = [entry.epoch for entry in history]

@@ -19,6 +19,7 @@ from radpath.progress import track
 from radpath.recipes.ensemble import read_ensemble, require_same_model
 from radpath.recipes.experiment import Experiment, read_experiment
 from radpath.recipes.gathering import gather_unlabelled, run_name
+from radpath.recipes.precision import with_precision_of_run
 from radpath.recipes.predict_cases import predict_cases
 from radpath.recipes.running import build_model, image_source, prepare_pixels, read_classes, read_intensity, read_stain
 from radpath.recipes.staleness import require_same_settings
@@ -80,6 +81,7 @@ def _seen_by_run(folder: RunFolder, images: Location, assignments: Sequence[str]
     """Look at the images with one run's model, prepared as that run prepares them."""
     experiment = read_experiment(folder.experiment, list(assignments))
     require_same_settings(folder, experiment)
+    experiment = with_precision_of_run(experiment, folder)
     classes = read_classes(folder)
     best = Checkpoints(folder.checkpoints).best
     now = {"checkpoints/best.safetensors": files.digest_file(best)} if best.is_file() else {}

@@ -23,6 +23,7 @@ from radpath.models.classifier import Classifier
 from radpath.recipes.beginning import default_folder, new_run
 from radpath.recipes.experiment import Experiment
 from radpath.recipes.members import Member, open_members
+from radpath.recipes.precision import with_precision_of_run
 from radpath.recipes.report import write_run_report
 from radpath.recipes.running import (
     build_model,
@@ -50,7 +51,7 @@ _LEARNING_ONLY: Final = ("model.freeze", "model.norm_statistics", "model.head.dr
 
 _COPIED: Final = (
     "environment", "plan", "manifest", "splits", "exclusions", "checks", "findings", "intensity", "stain", "weights",
-    "history", "padding",
+    "history", "padding", "precision",
 )  # fmt: skip
 
 
@@ -77,7 +78,8 @@ def make_soup(runs: Sequence[Path], *, out: Path | None, command: str) -> RunFol
         _copy_beginning(best.folder, folder)
         split, _ = prepared_split(best.experiment, folder)
         require_same_data(folder, split.manifest)
-        chosen = on_devices(best.experiment.device, partial(_mix, ranked, split, folder))
+        device = with_precision_of_run(best.experiment, best.folder).device
+        chosen = on_devices(device, partial(_mix, ranked, split, folder))
         _describe(ranked, chosen, folder, command=command)
     _, evaluation = evaluate_run(best.experiment, folder)
     say_results(evaluation)

@@ -6,6 +6,7 @@ prepared pixels, which the run will find there.
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -26,10 +27,11 @@ from radpath.recipes.experiment import Experiment, compose_experiment, read_expe
 from radpath.recipes.fit import compose_wanted
 from radpath.recipes.gathering import audited_split, data_values, gather, in_class_order, look_closer, run_name
 from radpath.recipes.planning import derive_plan
+from radpath.recipes.precision import measured_device
 from radpath.recipes.running import build_model, image_source, prepare_pixels
 from radpath.run_folder import RunFolder
 from radpath.settings import flatten, override
-from radpath.training.device import DeviceSettings, connect, require_device
+from radpath.training.device import connect, require_device
 from radpath.training.learners import Drawing, ImageLearner, Learner
 from radpath.training.losses import Loss, build_loss
 
@@ -141,8 +143,13 @@ def _experiment_of(
     return compose_experiment({**plan.values, **given}, assignments), manifest
 
 
-def one_device(settings: DeviceSettings) -> Fabric:
-    """Return the first of the run's devices, on which a trial runs."""
+def one_device(data: TrialData) -> Fabric:
+    """Return the first of the run's devices, on which a trial runs, in a precision that is measured where it is to be.
+
+    Raises:
+        DeviceError: the device is not there, or its memory is too small.
+    """
+    settings = measured_device(data.experiment, partial(build_model, data.experiment, data.classes), data.source)
     fabric = connect(settings.model_copy(update={"num_devices": 1, "launcher": "own"}))
     fabric.launch()
     return fabric

@@ -23,6 +23,7 @@ from radpath.data.augmentation.views import NUM_VIEWS
 from radpath.data.batches import Batch, ImageSource
 from radpath.models.classifier import Classifier
 from radpath.models.cut import Activations
+from radpath.models.heads import logits_of
 from radpath.seeding import generator_for
 from radpath.training.feature_cache import FeatureCache
 from radpath.training.feature_shards import KeptActivations, together
@@ -149,7 +150,7 @@ class FeatureLearner:
 
     def __init__(self, model: Classifier, source: ImageSource, drawing: Drawing, *, cache: FeatureCache) -> None:
         """Learn from what ``cache`` keeps of the images of ``source``."""
-        self.module: nn.Module = model.head if model.features_are_fixed else _Onwards(model)
+        self.module: nn.Module = _HeadAlone(model.head) if model.features_are_fixed else _Onwards(model)
         self.all_labels = source.labels
         self._source, self._drawing, self._cache = source, drawing, cache
         self._fixed = model.features_are_fixed
@@ -178,6 +179,19 @@ class FeatureLearner:
             inputs=(values,) if self._fixed else (values, found.heights, found.widths),
             targets=torch.from_numpy(self._source.labels[positions]).to(device),
         )
+
+
+@final
+class _HeadAlone(nn.Module):
+    """A classifier behind its features."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the logits of features, as the whole classifier computes them."""
+        return logits_of(self.head, features)
 
 
 @final

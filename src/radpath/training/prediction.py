@@ -21,6 +21,7 @@ from radpath.data.augmentation.settings import Flips
 from radpath.data.augmentation.views import NUM_VIEWS
 from radpath.data.batches import Batch, ImageSource
 from radpath.models.classifier import Classifier, Link
+from radpath.models.heads import logits_of
 from radpath.progress import track
 from radpath.settings import Settings
 from radpath.training.device import explained_memory_errors
@@ -102,7 +103,7 @@ def average_views(
 def _logits(head: nn.Module, features: Float[Tensor, "images features"]) -> Float[Tensor, "images outputs"]:
     """Return a head's answers, on the CPU, from some images at a time."""
     device = next(head.parameters()).device
-    return torch.cat([head(some.to(device)).cpu() for some in torch.split(features, _FEATURES_AT_ONCE)])
+    return torch.cat([logits_of(head, some.to(device)).cpu() for some in torch.split(features, _FEATURES_AT_ONCE)])
 
 
 @torch.no_grad()

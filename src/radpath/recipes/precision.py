@@ -1,0 +1,83 @@
+"""Which precision ``device.precision = "auto"`` means: measured once, when a run begins, and from then on the run's.
+
+In: an experiment and its run. Out: the device's settings with a precision that computes. A run that goes on later, on a
+machine that is busier or another one, goes on in the precision that it began with.
+"""
+
+from collections.abc import Callable
+
+from radpath import files
+from radpath.data.batches import ImageSource
+from radpath.errors import DataError
+from radpath.models.classifier import Classifier
+from radpath.recipes.experiment import Experiment
+from radpath.recipes.running import read_document
+from radpath.recipes.telling import say
+from radpath.run_folder import RunFolder
+from radpath.training.device import DeviceSettings, settled
+from radpath.training.precision_probe import MeasuredPrecision, choose_precision
+
+
+def measured_device(
+    experiment: Experiment, build: Callable[[], Classifier], images: Callable[[Classifier], ImageSource]
+) -> DeviceSettings:
+    """Return the device's settings, with a precision that was measured now where they want that.
+
+    Args:
+        experiment: of what is about to run.
+        build: returns its network.
+        images: returns its training images, as this network takes them.
+
+    Raises:
+        DeviceError: the device is not there, or its memory is too small.
+    """
+    if experiment.device.precision != "auto":
+        return experiment.device
+    return settled(experiment.device, _measure(experiment, build, images).precision)
+
+
+def _measure(
+    experiment: Experiment, build: Callable[[], Classifier], images: Callable[[Classifier], ImageSource]
+) -> MeasuredPrecision:
+    training = experiment.training
+    found = choose_precision(experiment.device, build, images, num_thawed=training.num_thawed(training.epochs))
+    say(found.sentence())
+    return found
+
+
+def begin_precision(
+    experiment: Experiment,
+    folder: RunFolder,
+    build: Callable[[], Classifier],
+    images: Callable[[Classifier], ImageSource],
+) -> Experiment:
+    """Return the experiment with a precision that computes: for "auto" the one written down, or measured now.
+
+    What is measured is written to the run folder before anything is learned.
+
+    Raises:
+        DataError: the run's file is damaged.
+        DeviceError: the device is not there, or its memory is too small.
+    """
+    if experiment.device.precision != "auto":
+        return experiment
+    if not folder.precision.is_file():
+        files.write_json(folder.precision, _measure(experiment, build, images).to_dict())
+    return with_precision_of_run(experiment, folder)
+
+
+def with_precision_of_run(experiment: Experiment, folder: RunFolder) -> Experiment:
+    """Return the experiment with the precision that its run began with, where ``device.precision`` is "auto".
+
+    Raises:
+        DataError: nothing is written down in the run folder, or the file is damaged.
+    """
+    if experiment.device.precision != "auto":
+        return experiment
+    if not folder.precision.is_file():
+        raise DataError(
+            f"{folder.precision} is missing, which says what device.precision = 'auto' means for this run; restore it, "
+            "or set device.precision to what environment.json names"
+        )
+    device = read_document(folder.precision, lambda found: settled(experiment.device, found["precision"]))
+    return experiment.model_copy(update={"device": device})
