@@ -8,6 +8,7 @@ sequence with one channel, whose order means nothing; they have far more paramet
 
 from typing import ClassVar, Final, Literal, final
 
+import torch
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -184,6 +185,16 @@ def build_head(settings: HeadSettings, *, num_features: int, num_classes: int) -
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     return head
+
+
+def logits_of(head: nn.Module, features: Float[Tensor, "batch features"]) -> Float[Tensor, "batch outputs"]:
+    """Return what a head gives, computed in its weights' own floats, whatever ``device.precision`` is around it.
+
+    So training sees the same logits as validation and prediction, and near ties stay apart. It costs next to nothing.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        logits: Tensor = head(features.to(next(head.parameters()).dtype))
+    return logits
 
 
 def num_parameters(module: nn.Module) -> int:

@@ -20,6 +20,7 @@ from radpath.recipes.environment import describe_environment, device_name
 from radpath.recipes.experiment import Experiment, read_experiment, render_experiment
 from radpath.recipes.failures import told_failures
 from radpath.recipes.gathering import audited_split, gather, in_class_order, look_closer, run_name
+from radpath.recipes.precision import begin_precision
 from radpath.recipes.report import write_run_report
 from radpath.recipes.running import (
     build_model,
@@ -114,6 +115,7 @@ def start(
 def finish(experiment: Experiment, split: Split, folder: RunFolder, *, command: str) -> RunFolder:
     """Learn, predict, evaluate and report."""
     with resumable(folder), told_failures(folder):
+        experiment = _with_precision(experiment, split, folder)
         on_devices(experiment.device, partial(learn_and_predict, experiment, split, folder, command))
         _, evaluation = evaluate_run(experiment, folder)
         say_results(evaluation)
@@ -122,6 +124,16 @@ def finish(experiment: Experiment, split: Split, folder: RunFolder, *, command: 
     say_path("Run folder", folder.root)
     say_path("Report", folder.report)
     return folder
+
+
+def _with_precision(experiment: Experiment, split: Split, folder: RunFolder) -> Experiment:
+    """Settle device.precision = "auto", on the training images."""
+
+    def images(model: Classifier) -> ImageSource:
+        _, store = prepare_pixels(experiment, split.manifest, folder, stain=read_stain(experiment, folder))
+        return sources_of(experiment, split, store, model, intensity=read_intensity(folder))["train"]
+
+    return begin_precision(experiment, folder, partial(build_model, experiment, split.classes), images)
 
 
 def learn_and_predict(experiment: Experiment, split: Split, folder: RunFolder, command: str, fabric: Fabric) -> None:
