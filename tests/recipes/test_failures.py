@@ -20,7 +20,7 @@ def story() -> dict[str, Any]:
             "steps": [{"epoch": 2, "step": 5, "loss": "nan", "gradient_norm": 2.0, "learning_rate": 0.1}],
             "passed": {"loss": "nan", "ranges": [{**found, "num_not_finite": 1200}]},
             "passed_exactly": {"loss": 1.0, "ranges": [found]},
-            "weights": [found, {**found, "where": "head"}],
+            "weights": [found, {**found, "where": "head", "largest": 0.0, "num_not_finite": 80}],
             "batch": {
                 "record_ids": [f"{number}.png" for number in range(8)],
                 "labels": {"x": 3, "y": 5},
@@ -47,7 +47,8 @@ def test_one_screen_tells_everything(tmp_path: Path, capsys: pytest.CaptureFixtu
     for words in (
         "The training is spoilt: the loss is nan in epoch 2, step 5",
         "likely  data  3 numbers of a.png are none",
-        "12, and 1,200 that are none",
+        "12, and 1,200 infinite or not numbers",
+        "none: 80 are infinite or not numbers",
         "0.png, 1.png, 2.png, 3.png, 4.png, … (8 in all)",
         "3 x, 5 y",
         "no numbers in a.png  3",

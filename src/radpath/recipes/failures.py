@@ -69,5 +69,7 @@ def _range_rows(evidence: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 def _range_text(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return "-"
-    lost = found["num_not_finite"]
-    return f"{float(found['largest']):.3g}" + (f", and {lost:,} that are none" if lost else "")
+    lost, largest = found["num_not_finite"], float(found["largest"])
+    if lost and not largest:
+        return f"none: {lost:,} are infinite or not numbers"
+    return f"{largest:.3g}" + (f", and {lost:,} infinite or not numbers" if lost else "")
