@@ -70,3 +70,21 @@ def test_frozen_stages_are_computed_once_for_all_runs_beside_each_other(
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / ".features").rglob("*.npy")} == kept
     fast, slow = (read_predictions(tmp_path / name / "predictions.csv").probabilities for name in ("first", "slow"))
     np.testing.assert_allclose(fast, slow, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("limit", "kept"), [("20.0", "yes"), ("1e-9", "no")])
+def test_a_resumed_run_keeps_activations_as_it_began(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, kept: str
+) -> None:
+    path, out = finished_run / "experiment.toml", tmp_path / "run"
+    wishes = ["model.freeze=all", "training.kept_views=2", f"training.keep_features_gb={limit}"]
+    train_experiment(path, assignments=wishes, out=out, resume=False, command="")
+    assert RunFolder(out).stamped("features") == {"kept": kept}
+    (out / "checkpoints" / "best.safetensors").rename(tmp_path / "before")
+    (out / "checkpoints" / "state.safetensors").unlink()
+    opposite = {"yes": "there is no room", "no": None}[kept]
+    monkeypatch.setattr(feature_plan, "_space_problem", lambda *_, **__: opposite)
+    train_experiment(out / "experiment.toml", assignments=[], out=None, resume=True, command="")
+    assert (out / "checkpoints" / "best.safetensors").read_bytes() == (tmp_path / "before").read_bytes()
+    assert (tmp_path / ".features").exists() == (kept == "yes")
