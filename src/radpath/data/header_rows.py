@@ -94,7 +94,7 @@ class _Crew:
     """Reads files one after another, or by many threads once they keep it waiting."""
 
     def __init__(self, *, at_once: int | None) -> None:
-        self._pool = None if at_once is None else ThreadPoolExecutor(min(at_once, _THREADS))
+        self._pool = None if at_once is None else ThreadPoolExecutor(at_once)
 
     def read(
         self, read: Callable[[tuple[str, int, str]], Outcome], files: Sequence[tuple[str, int, str]]
