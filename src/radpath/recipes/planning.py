@@ -98,9 +98,8 @@ def _wish_rules(asked: Mapping[str, Any]) -> list[Rule]:
         rules.append(("training.head_start", "random", f"the logistic start fits linear heads, and yours is {head}"))
     if asked.get("model.weights") == "none":
         rules.append(("model.norm_statistics", "batch", "random weights bring no statistics that could be kept"))
-        if (
-            head == "linear" and asked.get("training.epochs") != 0
-        ):  # without epochs, fitting the head is all that is learned
+        # Without epochs, fitting the head is all that is learned.
+        if head == "linear" and asked.get("training.epochs") != 0:
             rules.append(("training.head_start", "random", "features of random weights say little to fit a head on"))
     if asked.get("model.grey") == "sum":
         rules.append(("pixels.channels", "grey", "model.grey = 'sum' makes a network of one channel"))
