@@ -30,6 +30,7 @@ TESTED_ELSEWHERE = {
     "errors.py": "classes; tests/test_docs.py checks that each is documented",
     "progress.py": "needs a terminal; silent elsewhere",
     "records.py": "constants and one line, which its doctest shows",
+    "reporting/blocks.py": "nouns, which the sections of the report build",
     "reporting/content.py": "nouns, which tests/reporting/conftest.py builds",
     "reporting/study_content.py": "nouns, which tests/reporting/test_study.py builds",
     "reporting/study_figures.py": "figures of one page, tested with it in tests/reporting/test_study.py",

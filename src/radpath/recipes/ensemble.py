@@ -21,9 +21,10 @@ from radpath.evaluation.predictions import write_predictions
 from radpath.recipes.beginning import default_folder, new_run
 from radpath.recipes.environment import describe_environment
 from radpath.recipes.experiment import Experiment
+from radpath.recipes.judging import evaluate_run
 from radpath.recipes.members import Member, open_member, open_members
 from radpath.recipes.report import gather_content, write_pages
-from radpath.recipes.running import evaluate_run, read_document
+from radpath.recipes.running import read_document
 from radpath.recipes.telling import say, say_members, say_path, say_results
 from radpath.reporting.content import MemberScore, TrainingSummary
 from radpath.run_folder import RunFolder

@@ -8,10 +8,11 @@ from radpath.evaluation.cases import write_case_predictions
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import EvaluationSettings, evaluate_with_cases
 from radpath.evaluation.predictions import read_predictions
+from radpath.recipes.analyses import Judged, analyse
 from radpath.recipes.ensemble import judge_ensemble
 from radpath.recipes.experiment import read_experiment
+from radpath.recipes.judging import evaluate_run
 from radpath.recipes.report import write_run_report
-from radpath.recipes.running import evaluate_run
 from radpath.recipes.staleness import require_same_settings
 from radpath.recipes.telling import say, say_path, say_results
 from radpath.run_folder import RunFolder
@@ -50,9 +51,11 @@ def _evaluate_table(path: Path, assignments: list[str], out: Path | None) -> Eva
     if set(values) != {"evaluation"}:
         raise SettingsError("with a predictions.csv, only settings of [evaluation] can be set: --set evaluation.seed=1")
     settings = parse_settings(EvaluationSettings, values["evaluation"], source="--set evaluation")
-    evaluation, cases = evaluate_with_cases(read_predictions(path), settings)
+    predictions = read_predictions(path)
+    evaluation, cases = evaluate_with_cases(predictions, settings)
     say_results(evaluation)
     if out is not None:
+        analyse(Judged(predictions=predictions, evaluation=evaluation, settings=settings, characteristics=None), out)
         if cases is not None:
             write_case_predictions(cases, out / "case_predictions.csv")
         files.write_json(out / "metrics.json", evaluation.to_dict())

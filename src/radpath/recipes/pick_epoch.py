@@ -10,11 +10,11 @@ from radpath.data.split import Split
 from radpath.errors import SettingsError
 from radpath.recipes.beginning import require_trained_here
 from radpath.recipes.experiment import Experiment, read_experiment
+from radpath.recipes.judging import evaluate_run
 from radpath.recipes.precision import with_precision_of_run
 from radpath.recipes.report import write_run_report
 from radpath.recipes.running import (
     build_model,
-    evaluate_run,
     predict_all,
     prepare_pixels,
     read_intensity,

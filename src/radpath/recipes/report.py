@@ -23,6 +23,7 @@ from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.predictions import Predictions, read_predictions
 from radpath.evaluation.thresholds import decide
 from radpath.models.heads import HeadKind
+from radpath.recipes.analyses import read_sections
 from radpath.recipes.experiment import Experiment
 from radpath.recipes.running import (
     read_audit,
@@ -112,6 +113,7 @@ def gather_content(experiment: Experiment, folder: RunFolder, *, results: RunFol
         settings=_plain(experiment.model_dump(mode="json")),
         environment=_plain(environment),
         limits=_limits(experiment, folder),
+        sections=read_sections(results.root),
     )
 
 

@@ -21,10 +21,7 @@ from radpath.data.split import Split, write_splits
 from radpath.data.stain.fitting import fit_stain_of
 from radpath.data.stain.normalisation import StainReference
 from radpath.errors import DataError
-from radpath.evaluation.cases import write_case_predictions
-from radpath.evaluation.estimates import Evaluation
-from radpath.evaluation.evaluate import evaluate_with_cases
-from radpath.evaluation.predictions import Predictions, read_predictions, write_predictions
+from radpath.evaluation.predictions import Predictions, write_predictions
 from radpath.models.classifier import Classifier, build_classifier
 from radpath.models.heads import too_large
 from radpath.recipes.beginning import check_sizes
@@ -298,16 +295,3 @@ def predict_all(
     if fabric.is_global_zero:
         write_predictions(predictions, folder.predictions)
         folder.stamp("predict", {"predictions.csv": files.digest_file(folder.predictions)})
-
-
-def evaluate_run(experiment: Experiment, folder: RunFolder) -> tuple[Predictions, Evaluation]:
-    """Turn ``predictions.csv`` into ``metrics.json``, ``thresholds.json`` and, by case, ``case_predictions.csv``."""
-    predictions = read_predictions(folder.predictions)
-    evaluation, cases = evaluate_with_cases(predictions, experiment.evaluation)
-    if cases is not None:
-        write_case_predictions(cases, folder.case_predictions)
-    files.write_json(folder.metrics, evaluation.to_dict())
-    threshold = evaluation.threshold
-    files.write_json(folder.thresholds, threshold.to_dict() if threshold else {"rule": "highest probability"})
-    folder.stamp("evaluate", {"predictions.csv": files.digest_file(folder.predictions)})
-    return predictions, evaluation

@@ -22,12 +22,12 @@ from radpath.evaluation.ranking import macro_roc_auc
 from radpath.models.classifier import Classifier
 from radpath.recipes.beginning import default_folder, new_run
 from radpath.recipes.experiment import Experiment
+from radpath.recipes.judging import evaluate_run
 from radpath.recipes.members import Member, open_members
 from radpath.recipes.precision import with_precision_of_run
 from radpath.recipes.report import write_run_report
 from radpath.recipes.running import (
     build_model,
-    evaluate_run,
     predict_all,
     prepare_pixels,
     read_document,

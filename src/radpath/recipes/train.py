@@ -20,11 +20,11 @@ from radpath.recipes.environment import describe_environment, device_name
 from radpath.recipes.experiment import Experiment, read_experiment, render_experiment
 from radpath.recipes.failures import told_failures
 from radpath.recipes.gathering import audited_split, gather, in_class_order, look_closer, run_name
+from radpath.recipes.judging import evaluate_run
 from radpath.recipes.precision import begin_precision
 from radpath.recipes.report import write_run_report
 from radpath.recipes.running import (
     build_model,
-    evaluate_run,
     learn,
     normalise_stain,
     predict_all,

@@ -15,6 +15,7 @@ from radpath.data.manifest import Finding
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.predictions import Predictions
 from radpath.records import Side
+from radpath.reporting.blocks import Section
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -182,3 +183,5 @@ class ReportContent:
     """Sentences to add to those that the page derives itself."""
     members: tuple[MemberScore, ...] = ()
     """The runs that were joined, where these are the results of several."""
+    sections: tuple[Section, ...] = ()
+    """Further analyses, after the results."""

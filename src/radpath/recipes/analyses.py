@@ -1,0 +1,97 @@
+"""What predictions say beyond the metrics: each analysis has a file of its own, and a section of the report.
+
+In: predictions, their evaluation, and what is known of each image. Out: ``analyses/NAME.json``, and from these files
+alone the sections, so that a report is rebuilt without computing anything again. To add an analysis: a module in
+``evaluation`` with a frozen dataclass of plain values and the function that makes it; a module in ``reporting`` that
+makes a ``Section`` of it; an entry of ``ANALYSES``. One that needs the model is written by its own recipe, by
+``write_analysis``, and is here with ``assess=None``.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+from pydantic import TypeAdapter, ValidationError
+
+from radpath import files
+from radpath.errors import DataError
+from radpath.evaluation.estimates import Evaluation
+from radpath.evaluation.evaluate import EvaluationSettings
+from radpath.evaluation.predictions import Predictions
+from radpath.reporting.blocks import Section
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Judged:
+    """What every analysis is made from."""
+
+    predictions: Predictions
+    evaluation: Evaluation
+    settings: EvaluationSettings
+    characteristics: pl.DataFrame | None
+    """What is known of the images beside truth and case (size, scanner, site, age, ...): column ``record_id`` and one
+    column each, one row an image of ``predictions`` in any order; None where nothing is."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """One more question to predictions."""
+
+    name: str
+    """Of its file and, in the report, of its section."""
+    result: type
+    """A frozen dataclass of plain values: numbers, texts, None, and tuples, mappings and dataclasses of these."""
+    assess: Callable[[Judged], Any] | None
+    """Makes the result; returns None where the question does not arise. None itself for one that needs the model."""
+    section: Callable[[Any], Section]
+    """Makes the section of a result."""
+
+
+ANALYSES: Final[tuple[Analysis, ...]] = ()
+
+
+def analyse(judged: Judged, root: Path) -> None:
+    """Make every analysis that needs predictions alone, and write them below ``root``."""
+    for analysis in ANALYSES:
+        if analysis.assess is None:
+            continue
+        result = analysis.assess(judged)
+        if result is None:
+            _file(root, analysis).unlink(missing_ok=True)
+        else:
+            write_analysis(analysis, result, root)
+
+
+def write_analysis(analysis: Analysis, result: object, root: Path) -> None:
+    """Write the result of one analysis."""
+    adapter: TypeAdapter[Any] = TypeAdapter(analysis.result)
+    files.write_json(_file(root, analysis), adapter.dump_python(result, mode="json"))
+
+
+def read_analysis(analysis: Analysis, root: Path) -> Any:  # noqa: ANN401 - its type is told by the analysis
+    """Read the result of one analysis; None where it was not made.
+
+    Raises:
+        DataError: the file is not what radpath wrote.
+    """
+    path = _file(root, analysis)
+    if not path.is_file():
+        return None
+    try:
+        return TypeAdapter(analysis.result).validate_python(files.read_json(path))
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        place = ".".join(str(part) for part in wrong["loc"])
+        raise DataError(f"{path} is not what radpath wrote ({place}: {wrong['msg']}); evaluate the run again") from None
+
+
+def read_sections(root: Path) -> tuple[Section, ...]:
+    """Return the sections of the analyses that lie below ``root``, in the order of ``ANALYSES``."""
+    results = ((analysis, read_analysis(analysis, root)) for analysis in ANALYSES)
+    return tuple(analysis.section(result) for analysis, result in results if result is not None)
+
+
+def _file(root: Path, analysis: Analysis) -> Path:
+    return root / "analyses" / f"{analysis.name}.json"

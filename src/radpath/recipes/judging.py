@@ -1,0 +1,42 @@
+"""Predictions of a run become its numbers: from ``predictions.csv`` to the files that the report is made of."""
+
+import polars as pl
+
+from radpath import files
+from radpath.evaluation.cases import write_case_predictions
+from radpath.evaluation.estimates import Evaluation
+from radpath.evaluation.evaluate import evaluate_with_cases
+from radpath.evaluation.predictions import Predictions, read_predictions
+from radpath.recipes.analyses import Judged, analyse
+from radpath.recipes.experiment import Experiment
+from radpath.run_folder import RunFolder
+
+
+def evaluate_run(
+    experiment: Experiment, folder: RunFolder, *, characteristics: pl.DataFrame | None = None
+) -> tuple[Predictions, Evaluation]:
+    """Turn ``predictions.csv`` into ``metrics.json``, ``thresholds.json``, ``analyses/`` and, by case, a table.
+
+    Args:
+        experiment: the settings of the run.
+        folder: the run.
+        characteristics: what is known of each image, where the folder holds no manifest of its own.
+    """
+    predictions = read_predictions(folder.predictions)
+    evaluation, cases = evaluate_with_cases(predictions, experiment.evaluation)
+    if cases is not None:
+        write_case_predictions(cases, folder.case_predictions)
+    files.write_json(folder.metrics, evaluation.to_dict())
+    threshold = evaluation.threshold
+    files.write_json(folder.thresholds, threshold.to_dict() if threshold else {"rule": "highest probability"})
+    if characteristics is None and folder.manifest.is_file():
+        characteristics = pl.read_parquet(folder.manifest)
+    judged = Judged(
+        predictions=predictions,
+        evaluation=evaluation,
+        settings=experiment.evaluation,
+        characteristics=characteristics,
+    )
+    analyse(judged, folder.root)
+    folder.stamp("evaluate", {"predictions.csv": files.digest_file(folder.predictions)})
+    return predictions, evaluation
