@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radpath.errors import DataError
-from radpath.evaluation.thresholds import Threshold, choose_threshold, decide
+from radpath.evaluation.thresholds import (
+    OperatingPointSettings,
+    Threshold,
+    ThresholdRule,
+    choose_threshold,
+    decide,
+    given_threshold,
+)
 
 IMAGES = st.lists(st.tuples(st.integers(0, 10), st.booleans()), min_size=2, max_size=30).filter(
     lambda rows: len({positive for _, positive in rows}) == 2
@@ -48,6 +55,81 @@ def test_between_neighbouring_numbers_the_upper_one_is_the_threshold() -> None:
     assert chosen.apply(np.array([lower, upper])).tolist() == [False, True]
 
 
+def outcome(scores: np.ndarray, truth: np.ndarray, value: float) -> tuple[float, float, float, float]:
+    """Sensitivity, specificity, share of mistakes, and F2 of one cut, by their definitions."""
+    called = scores >= value
+    hits, alarms = int((called & truth).sum()), int((called & ~truth).sum())
+    precision, recall = hits / max(hits + alarms, 1), hits / truth.sum()
+    f2 = 5 * precision * recall / (4 * precision + recall) if hits else 0.0
+    return recall, 1 - alarms / (~truth).sum(), (called != truth).mean(), f2
+
+
+@given(IMAGES, st.sampled_from([0.3, 0.5, 0.8, 1.0]))
+@settings(max_examples=50, deadline=None)
+def test_each_rule_is_as_good_as_the_best_of_all_cuts(rows: list[tuple[int, bool]], wanted: float) -> None:
+    scores, truth = np.array([score / 10 for score, _ in rows]), np.array([positive for _, positive in rows])
+    cuts = [outcome(scores, truth, value) for value in np.append(np.unique(scores), 2.0)]
+    asked = OperatingPointSettings(sensitivity=wanted, specificity=wanted, beta=2.0)
+
+    def chosen(rule: ThresholdRule) -> tuple[float, float, float, float]:
+        found = choose_threshold(scores, truth, positive_class="a", rule=rule, asked=asked)
+        assert (found.rule, found.fitted_on) == (rule, "validation")
+        assert outcome(scores, truth, found.value)[:2] == pytest.approx((found.sensitivity, found.specificity))
+        return outcome(scores, truth, found.value)
+
+    enough = max((cut[1], cut[0]) for cut in cuts if cut[0] >= wanted - 1e-9)
+    assert chosen("sensitivity")[:2] == pytest.approx(enough[::-1])
+    assert chosen("specificity")[:2] == pytest.approx(max(cut[:2] for cut in cuts if cut[1] >= wanted - 1e-9))
+    assert chosen("cost")[2] == pytest.approx(min(cut[2] for cut in cuts))
+    assert chosen("f_beta")[3] == pytest.approx(max(cut[3] for cut in cuts))
+
+
+def test_dear_misses_lower_the_threshold_and_a_rare_disease_raises_it() -> None:
+    scores = np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9])
+    truth = np.array([False, False, True, False, True, False, True, True])
+
+    def value(**asked: float) -> float:
+        return choose_threshold(
+            scores, truth, positive_class="a", rule="cost", asked=OperatingPointSettings(**asked)
+        ).value
+
+    assert value(false_negative_cost=10) == pytest.approx(0.25)
+    assert value(false_positive_cost=10) == pytest.approx(0.75)
+    assert value(false_negative_cost=10, prevalence=0.01) == pytest.approx(0.75)
+
+
+def test_a_rule_that_looks_at_a_number_keeps_it() -> None:
+    scores, truth = np.array([0.2, 0.8]), np.array([False, True])
+    asked = OperatingPointSettings(sensitivity=0.9, beta=2.0, false_negative_cost=5.0)
+    kept = {
+        rule: choose_threshold(scores, truth, positive_class="a", rule=rule, asked=asked).asked
+        for rule in ("youden", "sensitivity", "f_beta", "cost")
+    }
+    assert kept == {
+        "youden": {},
+        "sensitivity": {"sensitivity": 0.9},
+        "f_beta": {"beta": 2.0},
+        "cost": {"false_negative_cost": 5.0, "false_positive_cost": 1.0, "prevalence": 0.5},
+    }
+
+
+def test_where_every_positive_must_be_found_the_lowest_may_be_at_the_bottom() -> None:
+    asked = OperatingPointSettings(sensitivity=1.0, specificity=1.0)
+    scores, truth = np.array([0.0, 1.0]), np.array([True, False])
+    all_found = choose_threshold(scores, truth, positive_class="a", rule="sensitivity", asked=asked)
+    none_called = choose_threshold(scores, truth, positive_class="a", rule="specificity", asked=asked)
+    assert (all_found.value, all_found.sensitivity, all_found.specificity) == (0.0, 1.0, 0.0)
+    assert (none_called.sensitivity, none_called.specificity) == (0.0, 1.0)
+    assert none_called.value == np.nextafter(1.0, 2)
+
+
+def test_a_threshold_set_by_hand_depends_on_nothing() -> None:
+    found = given_threshold(0.3, np.array([0.2, 0.3, 0.9]), np.array([True, True, False]), positive_class="a")
+    assert (found.value, found.rule, found.fitted_on, found.sensitivity, found.specificity) == (
+        0.3, "given", None, 0.5, 0.0,
+    )  # fmt: skip
+
+
 def test_the_rule_half_looks_at_no_truth() -> None:
     chosen = choose_threshold(np.array([0.6, 0.2]), np.array([True, False]), positive_class="a", rule="half")
     assert (chosen.value, chosen.fitted_on, chosen.sensitivity, chosen.specificity) == (0.5, None, 1.0, 1.0)
@@ -57,7 +139,7 @@ def test_the_rule_half_looks_at_no_truth() -> None:
 def test_without_both_classes_half_is_used_and_said(truth: list[bool]) -> None:
     scores = np.linspace(0.2, 0.7, len(truth))
     chosen = choose_threshold(scores, np.array(truth, dtype=bool), positive_class="a")
-    assert (chosen.rule, chosen.value) == ("half", 0.5)
+    assert (chosen.rule, chosen.value, chosen.asked) == ("half", 0.5, {})
     assert None in {chosen.sensitivity, chosen.specificity}
 
 
