@@ -179,6 +179,11 @@ class RunFolder:
         return self.root / "figures"
 
     @property
+    def tables(self) -> Path:
+        """Every table of the report, as CSV in full precision and as LaTeX."""
+        return self.root / "tables"
+
+    @property
     def report(self) -> Path:
         """The page for people."""
         return self.root / "report.html"

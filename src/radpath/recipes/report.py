@@ -50,6 +50,7 @@ from radpath.reporting.content import (
 )
 from radpath.reporting.figures import all_figures
 from radpath.reporting.page import write_report
+from radpath.reporting.table_files import write_drawings, write_tables
 from radpath.reporting.thumbnails import thumbnail
 from radpath.reporting.wording import reported_sides
 from radpath.run_folder import RunFolder
@@ -82,6 +83,8 @@ def write_pages(content: ReportContent, folder: RunFolder) -> None:
     figures = all_figures(content)
     for name, drawing in figures.items():
         files.write_text(folder.figures / f"{name}.svg", drawing)
+    write_drawings(content.sections, folder.figures)
+    write_tables(content.sections, folder.tables)
     write_model_card(content, folder.model_card)
     write_report(content, folder.report, figures=figures)
 

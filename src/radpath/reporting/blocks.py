@@ -47,6 +47,8 @@ class Table:
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str | Number, ...], ...]
+    total: tuple[str | Number, ...] | None = None
+    """A last row that stays last, whatever the rows are sorted by."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,61 @@ class Gallery:
     pictures: tuple[Picture, ...]
 
 
-Block = Paragraph | Note | Table | Drawing | Gallery
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Heading:
+    """The title of a part of a section."""
+
+    text: str
+    anchor: str = ""
+    """Its address in the page; empty where nothing leads to it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bullets:
+    """Sentences, each by itself."""
+
+    items: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step of a flow of images and cases."""
+
+    boxes: tuple[tuple[str, str], ...]
+    """What there is, and how many: side by side where there are several."""
+    leaves: str = ""
+    """What is said beside it, for example what leaves here."""
+    items: tuple[str, ...] = ()
+    """Short lines below that."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Flow:
+    """Where images and cases come from and where they go, from the top to the bottom."""
+
+    caption: str
+    stages: tuple[Stage, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Folded:
+    """Blocks that a reader opens; on paper they are always open."""
+
+    summary: str
+    blocks: "tuple[Block, ...]"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Widget:
+    """A part that only a page with its script can show, and that paper leaves out."""
+
+    kind: Literal["threshold"]
+    label: str
+    data: str
+    """JSON, which the script of the page reads."""
+
+
+Block = Paragraph | Note | Table | Drawing | Gallery | Heading | Bullets | Flow | Folded | Widget
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
@@ -19,6 +18,7 @@ from radpath.evaluation.metrics import METRICS
 from radpath.reporting import limits, tables
 from radpath.reporting.content import DataSummary, Mistake, ReportContent, Sample, TrainingSummary
 from radpath.reporting.figures import all_figures
+from radpath.reporting.rendering import page_environment
 from radpath.reporting.results import operating_point
 from radpath.reporting.thumbnails import data_uri, is_lossless
 from radpath.reporting.wording import (
@@ -63,20 +63,16 @@ def render_report(content: ReportContent, *, figures: Mapping[str, str] | None =
     # Our own drawings, whose texts are escaped where they are drawn.
     safe = {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 - see above
     return template.render(
-        content=content, figures=safe, contents=_CONTENTS, outcomes=_OUTCOMES, gaps=limits.GAPS,
+        content=content, figures=safe, contents=_contents(content), outcomes=_OUTCOMES, gaps=limits.GAPS,
         limits=limits.derived_limits(content), **_top(content), **_data(content), **_results(content),
     )  # fmt: skip
 
 
-def page_environment() -> jinja2.Environment:
-    """Return where templates are, with every text escaped and every name that is missing an error."""
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("radpath.reporting", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def _contents(content: ReportContent) -> list[tuple[str, str]]:
+    """Return anchors and titles; analyses stand after the results."""
+    place = [anchor for anchor, _ in _CONTENTS].index("results") + 1
+    analyses = [(section.anchor, section.title) for section in content.sections]
+    return [*_CONTENTS[:place], *analyses, *_CONTENTS[place:]]
 
 
 def _top(content: ReportContent) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from markupsafe import Markup
 from radpath import files
 from radpath.data.audit.confounders import Confounder
 from radpath.data.findings import counted
-from radpath.reporting.page import embedded_sample, page_environment
+from radpath.reporting.page import embedded_sample
+from radpath.reporting.rendering import page_environment
 from radpath.reporting.study_content import Balance, PicturedPair, Question, StudyContent
 from radpath.reporting.study_figures import study_figures
 from radpath.reporting.thumbnails import data_uri, is_lossless
