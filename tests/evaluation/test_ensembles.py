@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from radpath.errors import DataError, LeakError
+from radpath.errors import DataError
 from radpath.evaluation.ensembles import (
     CommonValidation,
     WeightRule,
@@ -18,7 +18,6 @@ from radpath.evaluation.ensembles import (
     combine,
     greedy_weights,
     likeliest_weights,
-    require_comparable,
 )
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.probability import log_losses
@@ -155,34 +154,3 @@ def test_a_member_without_weight_says_nothing(make_predictions: MakePredictions)
     first = make_predictions(0)
     joined = combine([first, retold(first, 1)], np.array([1.0, 0.0]))
     assert joined.probabilities == pytest.approx(first.probabilities)
-
-
-def test_a_test_case_that_another_learned_from_is_refused_by_count_and_name(make_predictions: MakePredictions) -> None:
-    first = make_predictions(0, cases_per_side=3)
-    other = with_sides(first, {"case 0": "test", "case 7": "validation", "case 8": "train"})
-    with pytest.raises(LeakError, match=r"^2 test cases of A are training or validation cases of B \(case 7, case 8\)"):
-        require_comparable({"A": first, "B": other})
-    learned: dict[str, Side] = {"case 7": "train", "case 8": "train"}
-    with pytest.raises(LeakError, match=r"^1 test cases of B are training or validation cases of A \(case 0\)"):
-        require_comparable({"A": with_sides(first, learned), "B": with_sides(first, {**learned, "case 0": "test"})})
-
-
-def test_other_classes_images_or_labels_are_refused(make_predictions: MakePredictions) -> None:
-    first = make_predictions(0)
-    with pytest.raises(DataError, match=r"^B knows the classes a, b, and A benign, malignant"):
-        require_comparable({"A": first, "B": make_predictions(0, classes=("a", "b"))})
-    tested = [row for row, side in enumerate(first.sides) if side == "test"]
-    with pytest.raises(DataError, match=r"^1 images are on the test side of only one of A and B"):
-        require_comparable({"A": first, "B": taken(first, [*range(tested[0]), *tested[1:]])})
-    truth = list(first.truth)
-    truth[tested[0]] = "malignant" if truth[tested[0]] == "benign" else "benign"
-    with pytest.raises(DataError, match=r"^1 test images have another label in B than in A"):
-        require_comparable({"A": first, "B": dataclasses.replace(first, truth=tuple(truth))})
-    learned = [row for row, side in enumerate(first.sides) if side != "test"]
-    with pytest.raises(DataError, match=r"^A has no test images"):
-        require_comparable({"A": taken(first, learned), "B": taken(first, learned)})
-
-
-def test_members_that_can_be_joined_are_left_alone(make_predictions: MakePredictions) -> None:
-    first = make_predictions(0)
-    require_comparable({"A": first, "B": retold(first, 1), "C": retold(first, 2)})

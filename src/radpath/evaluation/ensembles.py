@@ -4,85 +4,24 @@ In: ``Predictions`` of models that judge the same test images. Out: weights chos
 the ensemble. Images find each other by record id. Nothing here reads the truth of the test side.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from radpath.errors import DataError, LeakError
+from radpath.errors import DataError
+from radpath.evaluation.comparison_joining import truth_by_record, with_classes_in_order
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.probability import log_losses
 from radpath.records import Side
 
 WeightRule = Literal["equal", "validation", "greedy"]
 
-_SHOWN: Final = 3
 _ROUNDS: Final = 50
 _MOST_STEPS: Final = 5000
 _STILL: Final = 1e-10  # a step that moves no weight by more is the last
-
-
-def require_comparable(members: Mapping[str, Predictions]) -> None:
-    """Refuse models whose mean could not be judged: other classes, other test images, or a leak between them.
-
-    Raises:
-        LeakError: a test case of one model is a training or validation case of another.
-        DataError: classes, test images or their truth differ.
-    """
-    (first_name, first), *others = members.items()
-    for name, other in others:
-        if set(other.classes) != set(first.classes):
-            raise DataError(
-                f"{name} knows the classes {', '.join(other.classes)}, and {first_name} {', '.join(first.classes)}; "
-                "join runs of the same classes"
-            )
-        _require_no_leak(first_name, first, name, other)
-        _require_no_leak(name, other, first_name, first)
-        _require_same_test(first_name, _truth_of(first, "test"), name, _truth_of(other, "test"))
-
-
-def _require_no_leak(name: str, judged: Predictions, other_name: str, learned: Predictions) -> None:
-    tested = _cases_on(judged, "test")
-    seen = sorted(tested & (_cases_on(learned, "train") | _cases_on(learned, "validation")))
-    if seen:
-        raise LeakError(
-            f"{len(seen):,} test cases of {name} are training or validation cases of {other_name} "
-            f"({_named(seen)}); join runs that have the same test side"
-        )
-
-
-def _require_same_test(
-    name: str, truth: Mapping[str, str | None], other_name: str, other_truth: Mapping[str, str | None]
-) -> None:
-    if not truth:
-        raise DataError(f"{name} has no test images, so nothing could judge the ensemble; join runs with a test side")
-    lacking = sorted(truth.keys() ^ other_truth.keys())
-    if lacking:
-        raise DataError(
-            f"{len(lacking):,} images are on the test side of only one of {name} and {other_name} "
-            f"({_named(lacking)}); join runs that have the same test side"
-        )
-    differing = sorted(record_id for record_id in truth if truth[record_id] != other_truth[record_id])
-    if differing:
-        raise DataError(
-            f"{len(differing):,} test images have another label in {other_name} than in {name} ({_named(differing)}); "
-            "join runs that were trained on the same labels"
-        )
-
-
-def _named(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-
-
-def _cases_on(predictions: Predictions, side: Side) -> set[str]:
-    return {case for case, there in zip(predictions.cases, predictions.sides, strict=True) if there == side}
-
-
-def _truth_of(predictions: Predictions, side: Side) -> dict[str, str | None]:
-    rows = zip(predictions.record_ids, predictions.truth, predictions.sides, strict=True)
-    return {record_id: truth for record_id, truth, there in rows if there == side}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,7 +39,7 @@ def common_validation(members: Sequence[Predictions]) -> CommonValidation:
         DataError: there are none, as with the folds of a cross-validation.
     """
     first = members[0]
-    truths = [_truth_of(member, "validation") for member in members]
+    truths = [truth_by_record(member, "validation") for member in members]
     shared = sorted(set.intersection(*(set(truth) for truth in truths)))
     shared = [record_id for record_id in shared if truths[0][record_id] is not None]
     if not shared:
@@ -205,7 +144,7 @@ class _Lookup:
         self._predictions = predictions
         self.row = {record_id: row for row, record_id in enumerate(predictions.record_ids)}
         self.side_of_case: dict[str, Side] = dict(zip(predictions.cases, predictions.sides, strict=True))
-        self.probabilities = predictions.probabilities[:, [predictions.classes.index(name) for name in classes]]
+        self.probabilities = with_classes_in_order(predictions, classes).probabilities
 
     def described(self, record_id: str) -> tuple[str, str | None, str | None]:
         """Return an image's case, truth and stain."""

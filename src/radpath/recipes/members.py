@@ -9,7 +9,7 @@ import polars as pl
 from radpath import files
 from radpath.data.manifest import Manifest
 from radpath.errors import DataError, SettingsError
-from radpath.evaluation.ensembles import require_comparable
+from radpath.evaluation.comparison_joining import require_comparable
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.predictions import Predictions, read_predictions
 from radpath.recipes.experiment import Experiment, read_experiment
