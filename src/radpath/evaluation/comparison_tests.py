@@ -1,4 +1,4 @@
-"""Tests of two models on the same images: DeLong's for ROC areas, McNemar's for decisions, the bootstrap's for the rest.
+"""Tests of two models on the same images: DeLong's for ROC areas, McNemar's for decisions, the bootstrap for all else.
 
 In: paired scores, paired right and wrong decisions with the case of each image, or paired differences in resamples.
 Out: p-values and intervals, or the reason why there are none. Which images, and correction for many tests, is left to
@@ -73,6 +73,11 @@ class DecisionTest:
     """McNemar's, as if images were independent."""
     clustered_p_value: float | None
     """Where some case has several images: Obuchowski's, which lets images of a case depend on each other."""
+
+    @property
+    def fair_p_value(self) -> float:
+        """The p-value that does not take images of one case for independent."""
+        return self.p_value if self.clustered_p_value is None else self.clustered_p_value
 
 
 def mcnemar_test(

@@ -1,0 +1,200 @@
+"""Several models on the same images: their numbers, and every difference with its interval and corrected p-value.
+
+In: predictions of each model with its frozen threshold. Out: a ``Comparison`` of plain values. Models are joined by
+record id (``comparison_joining``), see the same resamples of whole cases, and are tested in pairs
+(``comparison_differences``). Which of them cannot be told from the best is left to ``comparison_results.marks``.
+"""
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float64
+
+from radpath.errors import DataError, SettingsError
+from radpath.evaluation.comparison_differences import (
+    area_differences_of,
+    decision_differences_of,
+    differences_of,
+)
+from radpath.evaluation.comparison_joining import require_comparable, with_classes_in_order
+from radpath.evaluation.comparison_results import ComparedModel, Comparison
+from radpath.evaluation.estimates import Estimate, Unit
+from radpath.evaluation.intervals import percentile_interval, resample_cases
+from radpath.evaluation.metrics import METRICS, Column, columns_of, values_under
+from radpath.evaluation.predictions import Predictions
+from radpath.evaluation.sample import Sample, take_sample
+from radpath.evaluation.thresholds import Threshold
+from radpath.evaluation.undefined import number_or_none
+from radpath.progress import track
+from radpath.records import Side
+from radpath.seeding import generator_for
+
+COMPARED_METRICS: Final = ("roc_auc", "balanced_accuracy", "brier")
+"""What is compared where nothing else is asked for: the ranking, the decisions and the probabilities."""
+
+_RESAMPLES_A_TEST: Final = 4
+"""Times the number of tests, over the level: then the smallest adjusted p-value is at most half the level."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Contender:
+    """One model as it takes part."""
+
+    name: str
+    predictions: Predictions
+    threshold: Threshold | None
+    """How it decides, fixed before; ``None`` with more than two classes, where the highest probability decides."""
+
+
+def compare(
+    contenders: Sequence[Contender],
+    *,
+    side: Side = "test",
+    metrics: Sequence[str] = COMPARED_METRICS,
+    positive_class: str | None = None,
+    confidence: float = 0.95,
+    replicates: int = 2000,
+    seed: int = 0,
+    unit: Unit = "image",
+) -> Comparison:
+    """Compare models on the labelled images of one side.
+
+    Args:
+        contenders: two or more, with different names.
+        side: the side of the split that judges them.
+        metrics: keys of ``METRICS``; the first one names the best.
+        positive_class: with two classes, the one that is ranked.
+        confidence: of every interval; 1 minus it is the level of the tests.
+        replicates: resamples of the cases; more are drawn where so many tests could not be decided with them.
+        seed: of the resamples.
+        unit: what a row of the predictions is.
+
+    Raises:
+        LeakError: a case that judges one model is one that another learned from.
+        DataError: the models were judged on different images, or these have no labels or are of one case.
+        SettingsError: a metric is unknown, or has no single value for these classes.
+    """
+    names = tuple(one.name for one in contenders)
+    if len(set(names)) < max(2, len(names)):
+        raise SettingsError(f"two or more models with different names can be compared, not {', '.join(names)}")
+    require_comparable({one.name: one.predictions for one in contenders}, side=side)
+    samples = _samples(contenders, side, positive_class)
+    sample = samples[0]
+    if sample.num_cases < 2:
+        found = "no labelled image" if sample.num_cases == 0 else "labelled images of one case only"
+        raise DataError(f"the {side} side has {found}, so no difference can be tested; label images of more cases")
+    columns = [_column_of(sample, metric) for metric in metrics]
+    num_tests = len(columns) * math.comb(len(names), 2)
+    enough = max(replicates, math.ceil(round(_RESAMPLES_A_TEST * num_tests / (1 - confidence), 6)))
+    values, resampled = _resample(samples, columns, side=side, replicates=enough, seed=seed)
+    return Comparison(
+        side=side,
+        unit=unit,
+        classes=sample.classes,
+        positive_class=positive_class,
+        names=names,
+        metrics=tuple(metrics),
+        num_images=len(sample),
+        num_cases=sample.num_cases,
+        images_per_class=sample.images_per_class(),
+        confidence=confidence,
+        replicates=enough,
+        seed=seed,
+        models=tuple(
+            ComparedModel(
+                name=one.name,
+                threshold=one.threshold.value if one.threshold else None,
+                estimates=_estimates(columns, values[place], resampled[:, place], confidence),
+            )
+            for place, one in enumerate(contenders)
+        ),
+        differences=differences_of(names, columns, values=values, resampled=resampled, confidence=confidence),
+        area_differences=area_differences_of(names, samples, confidence=confidence),
+        decision_differences=decision_differences_of(names, samples),
+    )
+
+
+def _samples(contenders: Sequence[Contender], side: Side, positive_class: str | None) -> list[Sample]:
+    """Return the labelled images of each model, in one order of images, cases and classes."""
+    classes = contenders[0].predictions.classes
+    return [
+        take_sample(
+            with_classes_in_order(one.predictions, classes),
+            side,
+            positive_class=positive_class,
+            threshold=one.threshold,
+        )
+        for one in contenders
+    ]
+
+
+def _column_of(sample: Sample, metric: str) -> Column:
+    """Return the one number of a metric: of the positive class where there is one, else of all classes together."""
+    if metric not in METRICS:
+        close = difflib.get_close_matches(metric, METRICS, n=1)
+        known = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(METRICS)}"
+        raise SettingsError(f"there is no metric '{metric}'; {known}")
+    positive = None if sample.positive is None else sample.classes[sample.positive]
+    columns = {one.of_class: one for one in columns_of(sample, [metric])}
+    found = columns.get(positive) or columns.get(None)
+    if found is None:
+        raise SettingsError(
+            f"{metric} is a number of each class, and of {len(sample.classes)} classes none is the positive one; "
+            "name a metric of all classes, for example balanced_accuracy"
+        )
+    return found
+
+
+def _values(
+    sample: Sample, weights: Float64[np.ndarray, "cases replicates"], columns: Sequence[Column]
+) -> Float64[np.ndarray, "replicates metrics"]:
+    """Return the wanted columns under each set of weights."""
+    names = [column.metric for column in columns]
+    everything = columns_of(sample, names)
+    places = [everything.index(column) for column in columns]
+    return values_under(sample, weights, names)[:, places]
+
+
+def _resample(
+    samples: Sequence[Sample], columns: Sequence[Column], *, side: Side, replicates: int, seed: int
+) -> tuple[Float64[np.ndarray, "models metrics"], Float64[np.ndarray, "replicates models metrics"]]:
+    """Return each model's numbers on the images, and in resamples of the cases that are the same for all models."""
+    num_cases, num_images = samples[0].num_cases, len(samples[0])
+    generator = generator_for(seed, "bootstrap", side)
+    portions = resample_cases(num_cases, num_images=num_images, replicates=replicates, generator=generator)
+    once = np.stack([_values(sample, np.ones((num_cases, 1)), columns)[0] for sample in samples])
+    resampled = [
+        np.stack([_values(sample, weights, columns) for sample in samples], axis=1)
+        for weights in track(
+            portions, total=replicates, what="resampling", unit="resamples", weigh=lambda weights: weights.shape[1]
+        )
+    ]
+    return once, np.concatenate(resampled)
+
+
+def _estimates(
+    columns: Sequence[Column],
+    values: Float64[np.ndarray, " metrics"],
+    resampled: Float64[np.ndarray, "replicates metrics"],
+    confidence: float,
+) -> tuple[Estimate, ...]:
+    estimates = []
+    for column, value, spread in zip(columns, values, resampled.T, strict=True):
+        undefined_when = METRICS[column.metric].undefined_when
+        number = number_or_none(value)
+        interval = percentile_interval(spread.copy(), confidence=confidence, undefined_when=undefined_when)
+        estimates.append(
+            Estimate(
+                metric=column.metric,
+                of_class=column.of_class,
+                value=number,
+                low=None if number is None else interval.low,
+                high=None if number is None else interval.high,
+                note=f"undefined: {undefined_when}" if number is None else interval.note,
+            )
+        )
+    return tuple(estimates)
