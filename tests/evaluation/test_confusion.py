@@ -11,7 +11,13 @@ from radpath.evaluation.confusion import (
     balanced_accuracy_of,
     confusion_matrix,
     f1_of,
+    f_beta_of,
+    kappa_of,
+    linear_kappa_of,
+    mcc_of,
+    mean_absolute_error_of,
     precision_of,
+    quadratic_kappa_of,
     sensitivity_of,
     specificity_of,
 )
@@ -38,6 +44,12 @@ def test_everything_agrees_with_scikit_learn(images: np.ndarray) -> None:
     close(f1_of(matrix)[0], metrics.f1_score(truth, decisions, average=None))
     others = [metrics.recall_score(truth != k, decisions != k) for k in range(3)]
     close(specificity_of(matrix)[0], others)
+    close(f_beta_of(matrix, 0.5)[0], metrics.fbeta_score(truth, decisions, beta=0.5, average=None))
+    close(mcc_of(matrix).item(), metrics.matthews_corrcoef(truth, decisions))
+    close(kappa_of(matrix).item(), metrics.cohen_kappa_score(truth, decisions))
+    close(linear_kappa_of(matrix).item(), metrics.cohen_kappa_score(truth, decisions, weights="linear"))
+    close(quadratic_kappa_of(matrix).item(), metrics.cohen_kappa_score(truth, decisions, weights="quadratic"))
+    close(mean_absolute_error_of(matrix).item(), metrics.mean_absolute_error(truth, decisions))
 
 
 def test_many_matrices_are_measured_at_once() -> None:
@@ -54,3 +66,19 @@ def test_a_class_that_is_absent_or_never_decided_for_leaves_its_numbers_undefine
     np.testing.assert_array_equal(precision_of(only_first), [[1, np.nan]])
     np.testing.assert_array_equal(f1_of(only_first), [[1, np.nan]])
     assert np.isnan(accuracy_of(np.zeros((1, 2, 2)))).all()
+
+
+def test_correlation_and_kappa_do_not_exist_where_everything_is_one_class() -> None:
+    only_first, one_decision = np.array([[[3.0, 0], [0, 0]]]), np.array([[[3.0, 0], [2, 0]]])
+    assert np.isnan(mcc_of(only_first)).all()
+    assert np.isnan(mcc_of(one_decision)).all()
+    assert np.isnan(kappa_of(only_first)).all()
+    assert np.isnan(quadratic_kappa_of(only_first)).all()
+    assert kappa_of(one_decision).item() == 0  # no better than chance, which is known
+
+
+def test_the_correlation_of_millions_of_images_keeps_its_digits() -> None:
+    matrix = np.array([[[3_000_001.0, 2], [5, 4_000_000]]])
+    present = np.repeat([0, 0, 1, 1], [3_000_001, 2, 5, 4_000_000])
+    decided = np.repeat([0, 1, 0, 1], [3_000_001, 2, 5, 4_000_000])
+    assert mcc_of(matrix).item() == pytest.approx(np.corrcoef(present, decided)[0, 1], abs=1e-12)

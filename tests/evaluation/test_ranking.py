@@ -9,11 +9,15 @@ from radpath.evaluation.ranking import (
     average_precision,
     average_precision_of,
     macro_roc_auc,
+    net_benefit_of,
+    partial_roc_auc_of,
     precision_recall_curve,
     rank,
     roc_auc,
     roc_auc_of,
     roc_curve,
+    sensitivity_at_specificity_of,
+    specificity_at_sensitivity_of,
     tally,
 )
 
@@ -155,3 +159,51 @@ def test_a_perfect_curve_has_three_points() -> None:
     assert curve is not None
     assert curve.x.tolist() == [0, 0, 1]
     assert curve.y.tolist() == [0, 1, 1]
+
+
+@given(IMAGES, st.floats(0.05, 1))
+@cheap
+def test_the_partial_area_agrees_with_scikit_learn(rows: list[tuple[int, bool, int]], largest: float) -> None:
+    scores, truth, weights = columns(rows)
+    found = partial_roc_auc_of(tally(rank(scores, truth), weights[:, None]), largest)[0]
+    expected = metrics.roc_auc_score(truth, scores, sample_weight=weights, max_fpr=largest)
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+@given(IMAGES, st.sampled_from([0.1, 0.5, 0.55, 0.7, 0.9, 0.95]))
+@cheap
+def test_operating_points_are_the_best_of_all_thresholds(rows: list[tuple[int, bool, int]], share: float) -> None:
+    scores, truth, weights = columns(rows)
+    counts = tally(rank(scores, truth), weights[:, None])
+    points = []
+    for threshold in [*scores, np.inf]:
+        called = scores >= threshold
+        points.append(
+            (
+                np.average(called[truth], weights=weights[truth]),
+                1 - np.average(called[~truth], weights=weights[~truth]),
+            )
+        )
+    best_sensitivity = max(sensitivity for sensitivity, specificity in points if specificity >= share - 1e-9)
+    best_specificity = max(specificity for sensitivity, specificity in points if sensitivity >= share - 1e-9)
+    assert sensitivity_at_specificity_of(counts, share)[0] == pytest.approx(best_sensitivity, abs=1e-12)
+    assert specificity_at_sensitivity_of(counts, share)[0] == pytest.approx(best_specificity, abs=1e-12)
+
+
+def test_nine_of_ten_are_a_specificity_of_nine_tenths() -> None:
+    """0.9 x 10 images and 1 - 1/10 are not the same float; the reader means the same number."""
+    truth = np.array([True] + [False] * 10)
+    scores = np.array([0.5, 0.9] + [0.1] * 9)
+    counts = tally(rank(scores, truth), np.ones((11, 1)))
+    assert sensitivity_at_specificity_of(counts, 0.9)[0] == 1
+    assert sensitivity_at_specificity_of(counts, 0.91)[0] == 0
+
+
+@given(IMAGES, st.sampled_from([0.05, 0.3, 0.5, 0.95]))
+@cheap
+def test_the_net_benefit_weighs_false_alarms_by_the_odds(rows: list[tuple[int, bool, int]], threshold: float) -> None:
+    scores, truth, weights = columns(rows)
+    called = scores >= threshold
+    hits, alarms = (weights[called & chosen].sum() / weights.sum() for chosen in (truth, ~truth))
+    found = net_benefit_of(tally(rank(scores, truth), weights[:, None]), threshold)[0]
+    assert found == pytest.approx(hits - alarms * threshold / (1 - threshold), abs=1e-12)

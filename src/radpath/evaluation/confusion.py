@@ -68,6 +68,76 @@ def f1_of(
     return ratio(2 * _right(confusion), confusion.sum(axis=1) + confusion.sum(axis=2))
 
 
+def f_beta_of(
+    confusion: Float64[np.ndarray, "replicates classes classes"], beta: float
+) -> Float64[np.ndarray, "replicates classes"]:
+    """Return precision and sensitivity in one, sensitivity counting ``beta`` times as much (van Rijsbergen 1979).
+
+    NaN for a class neither present nor decided for. With ``beta`` 1 this is F1.
+    """
+    weight = beta**2
+    return ratio((1 + weight) * _right(confusion), confusion.sum(axis=1) + weight * confusion.sum(axis=2))
+
+
+def mcc_of(
+    confusion: Float64[np.ndarray, "replicates classes classes"],
+) -> Float64[np.ndarray, "replicates 1"]:
+    """Return Matthews' correlation of truth and decision in [-1, 1], for any number of classes (Gorodkin 2004).
+
+    NaN where all images have one class, or all were decided for one.
+    """
+    images = confusion.sum(axis=(1, 2))
+    present, decided = confusion.sum(axis=2), confusion.sum(axis=1)
+    covariance = images * _right(confusion).sum(axis=1) - np.einsum("rk,rk->r", present, decided)
+    spreads = [images**2 - np.einsum("rk,rk->r", counts, counts) for counts in (present, decided)]
+    # Two roots, since the product of two counts to the fourth power could lose the last digits.
+    return ratio(covariance, np.sqrt(spreads[0]) * np.sqrt(spreads[1]))[:, None]
+
+
+def kappa_of(
+    confusion: Float64[np.ndarray, "replicates classes classes"],
+) -> Float64[np.ndarray, "replicates 1"]:
+    """Return Cohen's (1960) kappa, agreement beyond chance in [-1, 1]; NaN where all is one class and decided so."""
+    return _kappa(confusion, 1 - np.eye(confusion.shape[1]))
+
+
+def linear_kappa_of(
+    confusion: Float64[np.ndarray, "replicates classes classes"],
+) -> Float64[np.ndarray, "replicates 1"]:
+    """Return kappa with an error counting as many times as it is classes wide (Cohen 1968)."""
+    return _kappa(confusion, _class_distances(confusion.shape[1]))
+
+
+def quadratic_kappa_of(
+    confusion: Float64[np.ndarray, "replicates classes classes"],
+) -> Float64[np.ndarray, "replicates 1"]:
+    """Return kappa with an error counting by the square of how many classes wide it is (Cohen 1968)."""
+    return _kappa(confusion, _class_distances(confusion.shape[1]) ** 2)
+
+
+def mean_absolute_error_of(
+    confusion: Float64[np.ndarray, "replicates classes classes"],
+) -> Float64[np.ndarray, "replicates 1"]:
+    """Return by how many classes, in their order, decisions were wrong on average."""
+    distances = np.einsum("rij,ij->r", confusion, _class_distances(confusion.shape[1]))
+    return ratio(distances, confusion.sum(axis=(1, 2)))[:, None]
+
+
+def _kappa(
+    confusion: Float64[np.ndarray, "replicates classes classes"], costs: Float64[np.ndarray, "classes classes"]
+) -> Float64[np.ndarray, "replicates 1"]:
+    """Return 1 - cost / cost expected of independent truth and decision with the same totals."""
+    images = confusion.sum(axis=(1, 2))
+    cost = np.einsum("rij,ij->r", confusion, costs) * images
+    expected = np.einsum("ri,rj,ij->r", confusion.sum(axis=2), confusion.sum(axis=1), costs)
+    return 1 - ratio(cost, expected)[:, None]
+
+
+def _class_distances(num_classes: int) -> Float64[np.ndarray, "num_classes num_classes"]:
+    places = np.arange(num_classes, dtype=np.float64)
+    return np.abs(places[:, None] - places)
+
+
 def _right(
     confusion: Float64[np.ndarray, "replicates classes classes"],
 ) -> Float64[np.ndarray, "replicates classes"]:

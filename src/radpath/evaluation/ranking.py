@@ -1,4 +1,4 @@
-"""How well a score puts positive images above the others: ROC AUC, average precision, and the curves behind them.
+"""How well a score puts positive images above the others: areas, operating points, and the curves behind them.
 
 In: a score and a yes or no for each image, and weights. Out: values for many sets of weights at once, which is what
 makes the bootstrap fast: images are sorted once, and everything else is sums over sorted places. Equal scores share a
@@ -31,6 +31,8 @@ class Ranking:
 class RankedCounts:
     """Weighted numbers of images at each place and from the top down to it, one column a set of weights."""
 
+    thresholds: Float64[np.ndarray, " places"]
+    """The score of each place, falling."""
     positives: Float64[np.ndarray, "places replicates"]
     negatives: Float64[np.ndarray, "places replicates"]
     true_positives: Float64[np.ndarray, "places replicates"]
@@ -81,6 +83,7 @@ def tally(ranking: Ranking, weights: Float64[np.ndarray, "units replicates"]) ->
     positives: np.ndarray = ranking.positives @ weights
     negatives: np.ndarray = ranking.negatives @ weights
     return RankedCounts(
+        thresholds=ranking.thresholds,
         positives=positives,
         negatives=negatives,
         true_positives=positives.cumsum(axis=0),
@@ -107,6 +110,68 @@ def average_precision_of(counts: RankedCounts) -> Float64[np.ndarray, " replicat
     # Before the first image with any weight nothing is called positive, and recall gains nothing either.
     gained = np.einsum("pr,pr->r", counts.positives, np.where(called_positive > 0, precision, 0))
     return ratio(gained, counts.positives.sum(axis=0))
+
+
+def partial_roc_auc_of(counts: RankedCounts, largest_rate: float) -> Float64[np.ndarray, " replicates"]:
+    """Return the area below the ROC curve up to a false-positive rate, standardised: 0.5 is chance, 1 is perfect.
+
+    This is McClish's (1989) standardisation. The curve between two places is straight, as ties are drawn.
+
+    Args:
+        counts: of positive and other images.
+        largest_rate: in (0, 1]; with 1 this is the ROC AUC.
+    """
+    num_positive, num_negative = counts.positives.sum(axis=0), counts.negatives.sum(axis=0)
+    alarms_before = counts.false_positives - counts.negatives
+    inside = np.clip(largest_rate * num_negative - alarms_before, 0, counts.negatives)
+    share_inside = inside / np.where(counts.negatives > 0, counts.negatives, 1)
+    heights = counts.true_positives - counts.positives * (1 - share_inside / 2)
+    area = ratio(np.einsum("pr,pr->r", inside, heights), num_positive * num_negative)
+    by_chance = largest_rate**2 / 2
+    standardised: np.ndarray = (1 + (area - by_chance) / (largest_rate - by_chance)) / 2
+    return standardised
+
+
+def sensitivity_at_specificity_of(counts: RankedCounts, specificity: float) -> Float64[np.ndarray, " replicates"]:
+    """Return the highest sensitivity of any threshold whose specificity is at least this high.
+
+    Thresholds are the scores that there are, and one above all; tied images move together, nothing is interpolated.
+    """
+    num_negative = counts.negatives.sum(axis=0)
+    allowed = num_negative - counts.false_positives >= _at_least(specificity, num_negative)
+    best = np.where(allowed, counts.true_positives, 0).max(axis=0, initial=0)
+    return ratio(best, np.where(num_negative > 0, counts.positives.sum(axis=0), 0))
+
+
+def specificity_at_sensitivity_of(counts: RankedCounts, sensitivity: float) -> Float64[np.ndarray, " replicates"]:
+    """Return the highest specificity of any threshold whose sensitivity is at least this high.
+
+    Thresholds are the scores that there are; tied images move together, nothing is interpolated.
+    """
+    num_positive, num_negative = counts.positives.sum(axis=0), counts.negatives.sum(axis=0)
+    allowed = counts.true_positives >= _at_least(sensitivity, num_positive)
+    best = np.where(allowed, num_negative - counts.false_positives, 0).max(axis=0, initial=0)
+    return ratio(best, np.where(num_positive > 0, num_negative, 0))
+
+
+def net_benefit_of(counts: RankedCounts, threshold: float) -> Float64[np.ndarray, " replicates"]:
+    """Return the net benefit of acting on every image whose probability is at least ``threshold``.
+
+    This is the share of true positives less that of false positives, each of which costs threshold / (1 - threshold) of
+    what a true positive is worth (Vickers and Elkin 2006). NaN without images.
+    """
+    num_called = int((counts.thresholds >= threshold).sum())
+    if num_called == 0:
+        gained = np.zeros(counts.positives.shape[1])
+    else:
+        odds = threshold / (1 - threshold)
+        gained = counts.true_positives[num_called - 1] - odds * counts.false_positives[num_called - 1]
+    return ratio(gained, (counts.positives + counts.negatives).sum(axis=0))
+
+
+def _at_least(share: float, numbers: Float64[np.ndarray, " replicates"]) -> Float64[np.ndarray, " replicates"]:
+    """Return the smallest number of images that is this share, however the product of the two was rounded."""
+    return share * numbers * (1 - 1e-12)
 
 
 def roc_auc(

@@ -6,9 +6,10 @@ shuffled predictions give the same bits. What the sums mean is left to the metri
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import permutations
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 from scipy import sparse
 
 from radpath.evaluation.predictions import Predictions
@@ -43,14 +44,31 @@ class Sample:
     @cached_property
     def rankings(self) -> tuple[Ranking, ...]:
         """One ranking for each of ``ranked_classes``, whose units are the cases."""
-        return tuple(
-            rank(
-                self.probabilities[:, place].copy(),
-                self.truth == place,
-                unit_of=self.case_of,
-                num_units=self.num_cases,
-            )
-            for place in self.ranked_classes
+        everything = np.ones(len(self), dtype=bool)
+        return tuple(self._rank(place, everything) for place in self.ranked_classes)
+
+    @cached_property
+    def pair_rankings(self) -> tuple[Ranking, ...]:
+        """For each class and each other one, the images of the two ranked by the probability of the first."""
+        pairs = permutations(range(len(self.classes)), 2)
+        return tuple(self._rank(first, np.isin(self.truth, (first, second))) for first, second in pairs)
+
+    @cached_property
+    def confidence_ranking(self) -> Ranking:
+        """Of two classes the ranking of the positive one; of more, the highest probability, and whether it is right."""
+        if self.positive is not None:
+            return self.rankings[0]
+        likeliest = self.probabilities.argmax(axis=1)
+        return rank(
+            self.probabilities.max(axis=1), self.truth == likeliest, unit_of=self.case_of, num_units=self.num_cases
+        )
+
+    def _rank(self, place: int, chosen: Bool[np.ndarray, " images"]) -> Ranking:
+        return rank(
+            self.probabilities[chosen, place],
+            self.truth[chosen] == place,
+            unit_of=self.case_of[chosen],
+            num_units=self.num_cases,
         )
 
     @cached_property
