@@ -52,9 +52,9 @@ def roc_figure(evaluation: Evaluation, predictions: Predictions) -> str:
     """Return ROC curves, one for each class that counts as positive."""
     curves = _class_curves(evaluation, predictions, kind=roc_curve, metric="roc_auc")
     with house_style():
-        figure, axis = _square_figure(len(curves), x_label="1 - specificity", y_label="Sensitivity")
+        figure, axis = square_figure(len(curves), x_label="1 - specificity", y_label="Sensitivity")
         axis.plot([0, 1], [0, 1], **_CHANCE)
-        _draw_curves(figure, axis, curves, drawstyle="default")
+        draw_curves(figure, axis, curves, drawstyle="default")
         point = operating_point(evaluation)
         if point is not None:
             axis.plot(*point, marker="o", markersize=7, color=colour_of(0), markeredgecolor=PAPER, clip_on=False)
@@ -67,8 +67,8 @@ def pr_figure(evaluation: Evaluation, predictions: Predictions) -> str:
     """Return precision-recall curves, one for each class that counts as positive."""
     curves = _class_curves(evaluation, predictions, kind=_steps_of_precision, metric="average_precision")
     with house_style():
-        figure, axis = _square_figure(len(curves), x_label="Recall", y_label="Precision")
-        _draw_curves(figure, axis, curves, drawstyle="steps-pre")
+        figure, axis = square_figure(len(curves), x_label="Recall", y_label="Precision")
+        draw_curves(figure, axis, curves, drawstyle="steps-pre")
         if len(curves) == 1:
             axis.axhline(curves[0].prevalence, **_CHANCE)
         title = f"Precision-recall curve{'s' * (len(curves) > 1)}, {_side_name(evaluation)}"
@@ -162,7 +162,7 @@ def _class_curves(
             ClassCurve(
                 name=name,
                 summary="not estimated" if area is None else estimate_text(area),
-                line=None if line is None else _thinned(line),
+                line=None if line is None else thinned(line),
                 prevalence=float(is_positive.mean()),
             )
         )
@@ -180,7 +180,7 @@ def _steps_of_precision(
     return Curve(x=line.x[gains], y=line.y[gains])
 
 
-def _thinned(curve: Curve) -> Curve:
+def thinned(curve: Curve) -> Curve:
     """Leave out the points that no reader could tell apart; the ends stay."""
     cells = np.round(np.stack([curve.x, curve.y], axis=1) / _FINEST_STEP)
     kept = np.unique(cells, axis=0, return_index=True)[1]
@@ -188,7 +188,8 @@ def _thinned(curve: Curve) -> Curve:
     return Curve(x=curve.x[kept], y=curve.y[kept])
 
 
-def _square_figure(num_curves: int, *, x_label: str, y_label: str) -> tuple[Figure, Axes]:
+def square_figure(num_curves: int, *, x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    """Return axes from 0 to 1 with room for a legend of so many curves; call it inside ``house_style``."""
     figure, axis = new_figure(340 + 17 * num_curves)
     add_grid(axis)
     axis.set_aspect("equal")
@@ -199,7 +200,8 @@ def _square_figure(num_curves: int, *, x_label: str, y_label: str) -> tuple[Figu
     return figure, axis
 
 
-def _draw_curves(figure: Figure, axis: Axes, curves: Sequence[ClassCurve], *, drawstyle: Any) -> None:  # noqa: ANN401 - matplotlib's Literal
+def draw_curves(figure: Figure, axis: Axes, curves: Sequence[ClassCurve], *, drawstyle: Any) -> None:  # noqa: ANN401 - matplotlib's Literal
+    """Draw curves in the colours of their places, with their names and summaries below."""
     for index, curve in enumerate(curves):
         line = curve.line or Curve(x=np.array([np.nan]), y=np.array([np.nan]))
         # A step to the first point of a precision-recall curve starts at recall 0.
