@@ -1,0 +1,128 @@
+"""Thresholds side by side: each chosen on validation by its own rule, frozen, and applied to images it never saw.
+
+In: predictions of two classes and their evaluation. Out: ``OperatingPoints``, with the decision's own threshold first.
+No truth of the judged side is used to choose any of them; how they are drawn is left to the report.
+"""
+
+from dataclasses import dataclass
+from typing import Final, get_args
+
+import numpy as np
+from jaxtyping import Float64
+
+from radpath.evaluation.estimates import Evaluation
+from radpath.evaluation.measured import Measured, judged_side, measure
+from radpath.evaluation.predictions import Predictions
+from radpath.evaluation.sample import Sample, take_sample
+from radpath.evaluation.thresholds import OperatingPointSettings, Threshold, ThresholdRule, choose_threshold
+from radpath.evaluation.undefined import ratio
+from radpath.records import Side
+
+_RULES: Final[tuple[ThresholdRule, ...]] = get_args(ThresholdRule)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatingPoint:
+    """One threshold, and what it does on the judged side."""
+
+    threshold: Threshold
+    is_decision: bool
+    """Whether it is the one that decides everywhere else in the report."""
+    sensitivity: Measured
+    specificity: Measured
+    positive_predictive_value: Measured
+    negative_predictive_value: Measured
+    called_positive: Measured
+    """Share of the images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatingPoints:
+    """All thresholds, the decision's first."""
+
+    positive_class: str
+    side: Side
+    num_images: int
+    num_cases: int
+    prevalence: float
+    """Share of positive images on the judged side, on which both predictive values depend."""
+    points: tuple[OperatingPoint, ...]
+    without_answer: tuple[ThresholdRule, ...]
+    """Rules that validation could not answer."""
+
+
+def assess_operating_points(
+    predictions: Predictions, evaluation: Evaluation, asked: OperatingPointSettings
+) -> OperatingPoints | None:
+    """Return every threshold with its numbers; ``None`` where more than two classes leave no threshold to choose."""
+    positive_class, decision = evaluation.positive_class, evaluation.threshold
+    if positive_class is None or decision is None:
+        return None
+    side = judged_side(evaluation)
+    sample = take_sample(predictions, side, positive_class=positive_class, threshold=decision)
+    others = [threshold for threshold in frozen_points(predictions, decision, asked) if threshold.rule != decision.rule]
+    answered = {threshold.rule for threshold in (decision, *others)}
+    return OperatingPoints(
+        positive_class=positive_class,
+        side=side,
+        num_images=len(sample),
+        num_cases=sample.num_cases,
+        prevalence=float((sample.truth == sample.positive).mean()),
+        points=tuple(
+            _point(threshold, sample, side, evaluation, is_decision=threshold is decision)
+            for threshold in (decision, *others)
+        ),
+        without_answer=tuple(rule for rule in _RULES if rule not in answered),
+    )
+
+
+def frozen_points(
+    predictions: Predictions, decision: Threshold, asked: OperatingPointSettings
+) -> tuple[Threshold, ...]:
+    """Return the threshold of every rule that has an answer on the validation side."""
+    sample = take_sample(predictions, "validation", positive_class=decision.positive_class, threshold=None)
+    column = predictions.classes.index(decision.positive_class)
+    found = (
+        choose_threshold(
+            sample.probabilities[:, column].copy(),
+            sample.truth == column,
+            positive_class=decision.positive_class,
+            rule=rule,
+            asked=asked,
+        )
+        for rule in _RULES
+    )
+    return tuple(threshold for rule, threshold in zip(_RULES, found, strict=True) if threshold.rule == rule)
+
+
+def _point(
+    threshold: Threshold, sample: Sample, side: Side, evaluation: Evaluation, *, is_decision: bool
+) -> OperatingPoint:
+    positive = sample.truth == sample.positive
+    called = threshold.apply(sample.probabilities[:, sample.positive or 0].copy())
+    cells = np.zeros((4, sample.num_cases))
+    np.add.at(cells, (2 * positive + called, sample.case_of), 1)
+
+    def shares(weights: Float64[np.ndarray, "cases replicates"]) -> Float64[np.ndarray, "replicates numbers"]:
+        rejected, alarms, missed, hits = cells @ weights
+        found = (
+            ratio(hits, hits + missed),
+            ratio(rejected, rejected + alarms),
+            ratio(hits, hits + alarms),
+            ratio(rejected, rejected + missed),
+            ratio(hits + alarms, hits + alarms + rejected + missed),
+        )
+        return np.column_stack(found)
+
+    numbers = measure(
+        shares, sample, side=side, evaluation=evaluation, undefined_when="no image is of the kind that it divides by"
+    )
+    return OperatingPoint(
+        threshold=threshold,
+        is_decision=is_decision,
+        sensitivity=numbers[0],
+        specificity=numbers[1],
+        positive_predictive_value=numbers[2],
+        negative_predictive_value=numbers[3],
+        called_positive=numbers[4],
+    )
