@@ -30,6 +30,8 @@ def content(finished_run: Path, experiment: Experiment) -> ReportContent:
 
 def test_every_found_image_is_counted_once(content: ReportContent) -> None:
     data = content.data
+    assert data is not None
+    assert content.split is not None
     assert data.num_found == data.num_kept + sum(exclusion.num_images for exclusion in data.exclusions)
     assert sum(len(sizes) for sizes in data.sizes_px.values()) == data.num_kept == sum(data.kinds.values())
     assert sum(side.num_images for side in content.split.sides) == data.num_kept
@@ -81,7 +83,9 @@ def test_leaks_are_told_as_they_were_dealt_with(
     text = (run / "checks.json").read_text(encoding="utf-8")
     (run / "checks.json").write_text(text.replace('"leaks": []', '"leaks": ["train a = test b"]'), encoding="utf-8")
     changed = experiment.model_copy(update={"split": experiment.split.model_copy(update={"leaks": leaks})})
-    last = gather_content(changed, RunFolder(run)).split.checks[-1]
+    split = gather_content(changed, RunFolder(run)).split
+    assert split is not None
+    last = split.checks[-1]
     assert last.outcome == outcome
     assert "train a = test b" in last.detail
     assert last.detail.startswith(("1 pair on", "1 pair;"))
@@ -90,6 +94,7 @@ def test_leaks_are_told_as_they_were_dealt_with(
 def test_what_learned_is_told_and_a_head_that_is_too_large_is_a_limit(
     content: ReportContent, finished_run: Path, tmp_path: Path, experiment: Experiment
 ) -> None:
+    assert content.training is not None
     assert content.training.model.endswith("; a linear head; everything learns")
     copied = RunFolder(Path(shutil.copytree(finished_run, tmp_path / "run")))
     told = json.loads(copied.weights.read_text(encoding="utf-8"))
@@ -109,6 +114,8 @@ def test_a_share_of_the_training_cases_is_told_with_the_split(
     split = experiment.split.model_copy(update={"train_share": 0.25})
     reduced = gather_content(experiment.model_copy(update={"split": split}), RunFolder(finished_run))
     told = " Of the training cases, 0.25 are used (split.train_share), the rest are excluded."
+    assert reduced.split is not None
+    assert content.split is not None
     assert reduced.split.method == content.split.method + told
 
 

@@ -46,4 +46,4 @@ def test_the_card_has_the_numbers_by_case(two_classes: ReportContent) -> None:
     area = by_case.numbers.headline("test")
     assert area is not None
     _, below = render_model_card(two_classes).split("### By case")
-    assert f"| ROC AUC, malignant | {area.value:.3f} ({area.low:.3f} to {area.high:.3f}) |" in below
+    assert f"| ROC AUC, malignant | {area.value:.3f} ({area.low:.3f} to {area.high:.3f})" in below

@@ -4,7 +4,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from radpath.reporting.content import ReportContent
+from radpath.reporting.content import ReportContent, side_counts
 from radpath.reporting.figures import all_figures, class_balance_figure, size_figure, training_curves
 
 ContentMaker = Callable[..., ReportContent]
@@ -13,6 +13,11 @@ ALL = {"intervals", "roc", "precision_recall", "confusion", "class_balance", "si
 
 def words_of(svg: str) -> str:
     return " ".join(ET.fromstring(svg).itertext())  # noqa: S314 - our own text
+
+
+def training_of(content: ReportContent) -> str | None:
+    assert content.training is not None
+    return training_curves(content.training)
 
 
 def test_a_whole_run_has_every_figure_and_each_its_own_ids(four_classes: ReportContent) -> None:
@@ -29,20 +34,20 @@ def test_one_size_and_one_epoch_leave_their_figures_out(new_content: ContentMake
 
 
 def test_the_training_figure_tells_the_epoch_that_was_kept(two_classes: ReportContent) -> None:
-    svg = training_curves(two_classes.training)
+    svg = training_of(two_classes)
     assert svg is not None
     assert "The dashed line marks epoch 3, whose weights were kept." in words_of(svg)
     assert "Validation AUC was highest in epoch 3" in words_of(svg)
 
 
 def test_training_without_validation_has_no_panel_for_it(new_content: ContentMaker) -> None:
-    svg = training_curves(new_content(sides=("train", "test")).training)
+    svg = training_of(new_content(sides=("train", "test")))
     assert svg is not None
     assert "Validation" not in words_of(svg)
 
 
 def test_the_class_balance_tells_every_count(four_classes: ReportContent) -> None:
-    assert "in situ: 18 images" in words_of(class_balance_figure(four_classes.split.sides))
+    assert "in situ: 18 images" in words_of(class_balance_figure(side_counts(four_classes)))
 
 
 def test_very_many_sizes_still_give_a_small_figure() -> None:
@@ -61,4 +66,4 @@ def test_narrow_and_wide_ranges_of_sizes_are_drawn(sizes: np.ndarray) -> None:
 
 def test_no_images_and_no_epochs_give_no_figure(new_content: ContentMaker) -> None:
     assert size_figure({}) is None
-    assert training_curves(new_content(num_epochs=0).training) is None
+    assert training_of(new_content(num_epochs=0)) is None

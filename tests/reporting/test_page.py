@@ -72,6 +72,7 @@ def test_every_element_is_closed_and_no_id_stands_twice(page: str) -> None:
     assert outline.open == []
     assert len(outline.ids) == len(set(outline.ids))
     assert outline.tags["svg"] == outline.tags["desc"] == 7
+    assert all(anchor in outline.ids for anchor in ("disjointness", "by-case", "fill-in", "table-results"))
 
 
 def test_every_link_leads_into_the_page_itself(page: str) -> None:
@@ -106,14 +107,14 @@ def test_an_undefined_metric_is_its_reason_and_never_nan(two_classes: ReportCont
     truth = tuple("benign" if side == "test" else name for name, side in zip(made.truth, made.sides, strict=True))
     predictions = dataclasses.replace(made, truth=truth)
     evaluation = evaluate(predictions, EvaluationSettings(replicates=100))
-    page = render_report(dataclasses.replace(two_classes, evaluation=evaluation), figures={})
+    page = render_report(dataclasses.replace(two_classes, evaluation=evaluation))
     assert "No ROC AUC can be given for the test side" in page
-    assert "undefined: the class or the rest has no images" in page
+    assert "<li>the class or the rest has no images</li>" in page
     assert not re.search(r"\bnan\b", text_of(page), re.IGNORECASE)
 
 
 def test_a_leak_that_was_allowed_is_red_and_stands_above_the_contents(new_content: ContentMaker, page: str) -> None:
-    leaking = render_report(new_content(leaks="failed"), figures={})
+    leaking = render_report(new_content(leaks="failed"))
     alert = leaking.index('<div class="alert" role="note">')
     assert alert < leaking.index("<nav")
     assert "Not guaranteed: No identical image on two sides." in leaking
@@ -121,7 +122,7 @@ def test_a_leak_that_was_allowed_is_red_and_stands_above_the_contents(new_conten
 
 
 def test_a_case_that_was_assumed_is_said(new_content: ContentMaker, page: str) -> None:
-    assert "which patient or specimen 1 image belongs to" in render_report(new_content(num_cases_assumed=1), figures={})
+    assert "which patient or specimen 1 image belongs to" in render_report(new_content(num_cases_assumed=1))
     assert "Case assumed" not in page
 
 
@@ -136,17 +137,19 @@ def test_the_page_shows_what_was_asked_and_what_came_out(page: str, two_classes:
 
 def test_a_run_without_validation_training_exclusions_and_pictures_has_a_page(new_content: ContentMaker) -> None:
     content = new_content(sides=("train", "test"), num_epochs=0, num_exclusions=0, num_samples=0, one_size=True)
+    assert content.data is not None
+    assert content.training is not None
     data = dataclasses.replace(content.data, findings=(), sizes_px={})
     training = dataclasses.replace(content.training, padded_share={})
     page = render_report(dataclasses.replace(content, data=data, training=training, mistakes=(), plan=()))
     assert Outline(page).open == []
     assert "Nothing was excluded." in page
     assert "Nothing was trained in this run." in page
-    assert "There are no images to show." in page
+    assert "There are no images to show: no image of the test side" in page
 
 
 def test_images_of_one_size_are_told_in_words(new_content: ContentMaker) -> None:
-    assert "All images are 28 \N{MULTIPLICATION SIGN} 28 px." in render_report(new_content(one_size=True), figures={})
+    assert "All images are 28 \N{MULTIPLICATION SIGN} 28 px." in render_report(new_content(one_size=True))
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path, two_classes: ReportContent, page: str) -> None:
@@ -165,12 +168,26 @@ def test_numbers_by_case_stand_below_those_by_image(page: str, two_classes: Repo
     area = by_case.numbers.headline("test")
     assert area is not None
     assert area != two_classes.evaluation.headline("test")
-    _, below = page.split("<h3>By case</h3>")
+    _, below = page.split('<h3 id="by-case">By case</h3>')
     assert f"{area.low:.3f} to {area.high:.3f}" in below
     assert "A case is called malignant" in below
-    assert "Cases, test side" in below
+    assert "Test side, cases: true class in rows" in below
 
 
 def test_without_several_images_a_case_there_is_no_part_by_case(two_classes: ReportContent) -> None:
     alone = dataclasses.replace(two_classes, evaluation=dataclasses.replace(two_classes.evaluation, by_case=None))
-    assert "<h3>By case" not in render_report(alone)
+    assert "By case</h3>" not in render_report(alone)
+
+
+def test_predictions_alone_have_a_page_with_the_parts_that_exist(two_classes: ReportContent) -> None:
+    alone = ReportContent(
+        title="Foreign", question="Which?", evaluation=two_classes.evaluation, predictions=two_classes.predictions
+    )
+    page = render_report(alone)
+    outline = Outline(page)
+    assert outline.open == []
+    assert "training" not in outline.ids
+    assert "made from a table of predictions alone" in page
+    assert "not checked" in page
+    assert "Nothing here could check that no image is on two sides" in page
+    assert page.count("<svg") == 5

@@ -48,8 +48,8 @@ from radpath.reporting.content import (
     SplitSummary,
     TrainingSummary,
 )
-from radpath.reporting.figures import all_figures
 from radpath.reporting.page import write_report
+from radpath.reporting.sections import report_sections
 from radpath.reporting.table_files import write_drawings, write_tables
 from radpath.reporting.thumbnails import thumbnail
 from radpath.reporting.wording import reported_sides
@@ -70,7 +70,7 @@ _HEADS: Final[dict[HeadKind, str]] = {
 
 
 def write_run_report(experiment: Experiment, folder: RunFolder) -> None:
-    """Write ``report.html``, ``figures/`` and ``model_card.md`` from the other files of the folder.
+    """Write ``report.html``, ``figures/``, ``tables/`` and ``model_card.md`` from the other files of the folder.
 
     Raises:
         DataError: a file of the run is missing or damaged.
@@ -80,13 +80,11 @@ def write_run_report(experiment: Experiment, folder: RunFolder) -> None:
 
 def write_pages(content: ReportContent, folder: RunFolder) -> None:
     """Write what ``gather_content`` gathered as the page, its figures and the model card of a folder."""
-    figures = all_figures(content)
-    for name, drawing in figures.items():
-        files.write_text(folder.figures / f"{name}.svg", drawing)
-    write_drawings(content.sections, folder.figures)
-    write_tables(content.sections, folder.tables)
+    sections = report_sections(content)
+    write_drawings(sections, folder.figures)
+    write_tables(sections, folder.tables)
     write_model_card(content, folder.model_card)
-    write_report(content, folder.report, figures=figures)
+    write_report(content, folder.report, sections=sections)
 
 
 def gather_content(experiment: Experiment, folder: RunFolder, *, results: RunFolder | None = None) -> ReportContent:

@@ -11,15 +11,15 @@ from radpath import files
 from radpath.data.findings import counted
 from radpath.evaluation.estimates import Evaluation
 from radpath.reporting import tables
-from radpath.reporting.content import ReportContent
+from radpath.reporting.blocks import Table
+from radpath.reporting.content import ReportContent, side_counts
 from radpath.reporting.limits import GAPS, derived_limits
 from radpath.reporting.svg import printable
+from radpath.reporting.table_layout import LaidCell, lay_out
 from radpath.reporting.wording import (
-    SIDE_NAMES,
     case_sentence,
     headline_sentence,
     percent,
-    reported_sides,
     threshold_sentence,
 )
 
@@ -61,30 +61,28 @@ def escaped(text: str) -> str:
 
 
 def _model(content: ReportContent) -> list[str]:
-    return [
-        f"- Question: {escaped(content.question)}",
-        f"- Classes: {escaped(', '.join(content.evaluation.classes))}",
-        f"- Model: {escaped(content.training.model)}",
-        f"- Made: {escaped(content.created)}, by `{printable(content.command).replace('`', ' ')}`",
-        f"- {escaped(headline_sentence(content.evaluation))}",
+    command = printable(content.command).replace("`", " ")
+    lines = [
+        ("Question", escaped(content.question)),
+        ("Classes", escaped(", ".join(content.evaluation.classes))),
+        ("Model", escaped(content.training.model) if content.training else ""),
+        ("Made", ", by ".join(part for part in (escaped(content.created), f"`{command}`" * bool(command)) if part)),
     ]
+    known = [f"- {name}: {text}" for name, text in lines if text]
+    return [*known, f"- {escaped(headline_sentence(content.evaluation))}"]
 
 
 def _data(content: ReportContent) -> list[str]:
-    data = content.data
-    num_excluded = sum(one.num_images for one in data.exclusions)
-    rows = [
-        [row.name, *(f"{cell.images} ({cell.cases})" for cell in row.cells)] for row in tables.split_rows(content.split)
-    ]
-    header = ["Class", *(SIDE_NAMES[side.side] for side in content.split.sides)]
-    found = f"{counted(data.num_kept, 'image')} of {counted(data.num_cases_kept, 'case')}"
-    return [
-        f"{found} take part; {counted(num_excluded, 'image')} excluded. {escaped(content.split.method)}",
-        "",
-        "Images, and cases in brackets:",
-        "",
-        *_table(header, rows),
-    ]
+    table = _table_of(tables.split_table(side_counts(content)))
+    if content.data is None:
+        return ["Known from a table of predictions alone.", "", *table]
+    num_excluded = sum(one.num_images for one in content.data.exclusions)
+    found = f"{counted(content.data.num_kept, 'image')} of {counted(content.data.num_cases_kept, 'case')}"
+    method = escaped(content.split.method) if content.split else ""
+    lines = [f"{found} take part; {counted(num_excluded, 'image')} excluded. {method}".rstrip(), "", *table]
+    if content.characteristics is not None:
+        lines += ["", "### Characteristics", "", *_table_of(content.characteristics)]
+    return lines
 
 
 def _results(content: ReportContent) -> list[str]:
@@ -97,23 +95,26 @@ def _results(content: ReportContent) -> list[str]:
 
 
 def _table_of_results(evaluation: Evaluation) -> list[str]:
-    rows = []
-    for row in tables.result_rows(evaluation):
-        cells = (
-            "" if cell is None else f"{cell.value} {f'({cell.interval})' * bool(cell.interval)}" for cell in row.cells
-        )
-        rows.append([row.label, *(cell.strip() for cell in cells), row.baseline])
-    header = ["Metric", *(SIDE_NAMES[side.side] for side in reported_sides(evaluation)), "Most frequent class"]
     about = f"{percent(evaluation.confidence, 0)} intervals from {evaluation.replicates:,} resamples of whole cases."
-    return [about, "", *_table(header, rows)]
+    return [about, "", *_table_of(tables.results_table(evaluation, name="results"))]
 
 
-def _phrase(cell: tables.Cell | None) -> str:
-    if cell is None:
-        return ""
-    return f"{cell.value} ({cell.interval})" if cell.interval else cell.value
+def _table_of(table: Table) -> list[str]:
+    """Return a table of the report in Markdown, with its notes below it."""
+    laid = lay_out(table)
+    rows = [*laid.rows, *([laid.total] if laid.total else [])]
+    lines = _table(laid.columns, [[_phrase(cell) for cell in row] for row in rows])
+    notes = [f"({number}) {escaped(note)}  " for number, note in enumerate(laid.notes, start=1)]
+    return [*lines, *(["", *notes] if notes else [])]
+
+
+def _phrase(cell: LaidCell) -> str:
+    interval = f" ({cell.interval})" if cell.interval else ""
+    mark = f" ({cell.mark})" if cell.mark else ""
+    return f"{cell.text}{interval}{mark}"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [list(header), ["---"] * len(header), *([escaped(cell) for cell in row] for row in rows)]
+    escaped_rows = [[escaped(cell) for cell in row] for row in (header, *rows)]
+    lines = [escaped_rows[0], ["---"] * len(header), *escaped_rows[1:]]
     return ["| " + " | ".join(line) + " |" for line in lines]

@@ -15,7 +15,7 @@ from radpath.data.manifest import Finding
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.predictions import Predictions
 from radpath.records import Side
-from radpath.reporting.blocks import Section
+from radpath.reporting.blocks import Section, Table
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,8 +79,9 @@ class Check:
 
     what: str
     """The statement that was checked, for example "No case on two sides"."""
-    outcome: Literal["passed", "handled", "failed"]
-    """failed where it does not hold, handled where it did not and the data were changed, passed elsewhere."""
+    outcome: Literal["passed", "handled", "failed", "unchecked"]
+    """failed where it does not hold, handled where it did not and the data were changed, unchecked where nobody could
+    look, passed elsewhere."""
     detail: str = ""
 
 
@@ -142,6 +143,8 @@ class Mistake:
     truth: str
     decision: str
     probability_of_truth: float
+    overlay: bytes | None = None
+    """Where the model looked, as a picture of the same image; None where nobody asked."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -156,28 +159,33 @@ class MemberScore:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReportContent:
-    """Everything that the page, the figures and the model card show."""
+    """Everything that the page, the figures and the model card show; what is not known is left out of them."""
 
     title: str
     question: str
     """What the model is asked, in a sentence: "Is the lesion benign or malignant?"."""
-    command: str
-    """The command line that made the run."""
-    created: str
-    """Date and time as the page shall show it; passed in, so that the same run gives the same bytes."""
-    data: DataSummary
-    samples: Mapping[str, tuple[Sample, ...]]
-    """Images of each class."""
-    split: SplitSummary
-    plan: tuple[Choice, ...]
-    training: TrainingSummary
     evaluation: Evaluation
     predictions: Predictions
-    mistakes: tuple[Mistake, ...]
+    command: str = ""
+    """The command line that made the run."""
+    created: str = ""
+    """Date and time as the page shall show it; passed in, so that the same run gives the same bytes."""
+    data: DataSummary | None = None
+    """None where nothing is known of the images, as with a table of predictions."""
+    samples: Mapping[str, tuple[Sample, ...]] = dataclasses.field(default_factory=dict)
+    """Images of each class."""
+    split: SplitSummary | None = None
+    """None where nothing is known of it but the sides of the predictions."""
+    characteristics: Table | None = None
+    """What the images of each side are like; None where nothing is known of them."""
+    plan: tuple[Choice, ...] = ()
+    training: TrainingSummary | None = None
+    """None where nothing is known of a training."""
+    mistakes: tuple[Mistake, ...] = ()
     """Worst first, all from the side that is reported first."""
-    settings: Mapping[str, str]
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Every setting with its dotted name."""
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Versions, device, seeds."""
     limits: tuple[str, ...] = ()
     """Sentences to add to those that the page derives itself."""
@@ -185,3 +193,19 @@ class ReportContent:
     """The runs that were joined, where these are the results of several."""
     sections: tuple[Section, ...] = ()
     """Further analyses, after the results."""
+
+
+def side_counts(content: ReportContent) -> tuple[SideCounts, ...]:
+    """Return the counts of each side: of the split, or of the predictions where nothing is known of a split."""
+    if content.split is not None:
+        return content.split.sides
+    return tuple(
+        SideCounts(
+            side=side.side,
+            num_images=side.num_images,
+            num_cases=side.num_cases,
+            images_per_class=side.images_per_class,
+            cases_per_class=side.cases_per_class,
+        )
+        for side in content.evaluation.sides.values()
+    )

@@ -45,7 +45,7 @@ def _weak_evidence(content: ReportContent) -> list[str]:
     """Return what makes the numbers of the side that is reported first too good or too sure."""
     limits = [
         f'"{check.what}" does not hold: the results may be too good.'
-        for check in content.split.checks
+        for check in (content.split.checks if content.split else ())
         if check.outcome == "failed"
     ]
     side = reported_sides(content.evaluation)[0]
@@ -54,7 +54,9 @@ def _weak_evidence(content: ReportContent) -> list[str]:
             f"There is no test side. The results are of the {SIDE_NAMES[side.side].lower()} side, which the model "
             "or its threshold has seen, and are too good."
         )
-    if content.data.num_cases_assumed:
+    if content.split is None:
+        limits.append("Nothing here could check that no image is on two sides: only predictions were given.")
+    if content.data is not None and content.data.num_cases_assumed:
         limits.append(
             f"The case of {counted(content.data.num_cases_assumed, 'image')} is assumed: each counts as its own. "
             "Images of one patient on two sides would make the results too good, and nothing here can see it."

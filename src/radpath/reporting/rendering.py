@@ -17,11 +17,11 @@ from markupsafe import Markup
 from radpath import files
 from radpath.reporting.blocks import Block, Drawing, Section
 from radpath.reporting.table_files import write_drawings, write_tables
-from radpath.reporting.table_layout import lay_out
+from radpath.reporting.table_layout import interval_of, lay_out
 from radpath.reporting.thumbnails import data_uri, is_lossless
 
 _SCRIPT: Final = "page.js"
-_FOOTER: Final = (
+FOOTER: Final = (
     "Made by radpath. The page needs no network; figures and tables are also beside it, in figures/ and tables/."
 )
 
@@ -59,7 +59,7 @@ def render_sections_page(
     """Return what ``write_sections_page`` writes; the same sections give the same bytes."""
     template = page_environment().get_template("sections.html.jinja")
     return template.render(
-        sections=sections, title=title, lead=lead, note=note, kind=kind, created="", footer=_FOOTER
+        sections=sections, title=title, lead=lead, note=note, kind=kind, created="", footer=FOOTER
     )  # fmt: skip
 
 
@@ -80,6 +80,7 @@ def page_environment() -> jinja2.Environment:
         script_hash=f"sha256-{digest}",
         kind_of=lambda block: type(block).__name__,
         lay_out=lay_out,
+        interval_of=interval_of,
         in_rows=in_rows,
         data_uri=data_uri,
         is_lossless=is_lossless,

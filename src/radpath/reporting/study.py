@@ -13,7 +13,7 @@ from markupsafe import Markup
 from radpath import files
 from radpath.data.audit.confounders import Confounder
 from radpath.data.findings import counted
-from radpath.reporting.page import embedded_sample
+from radpath.reporting.content import Sample
 from radpath.reporting.rendering import page_environment
 from radpath.reporting.study_content import Balance, PicturedPair, Question, StudyContent
 from radpath.reporting.study_figures import study_figures
@@ -48,7 +48,7 @@ def render_study_page(content: StudyContent) -> str:
         pairs=[_embedded_pair(one) for one in content.pairs],
         questions=[_question_rows(question) for question in content.questions],
         samples=[
-            {"name": name, "samples": [embedded_sample(one) for one in group]}
+            {"name": name, "samples": [_embedded_sample(one) for one in group]}
             for name, group in content.samples.items()
             if group
         ],
@@ -96,6 +96,10 @@ def _balance_rows(balance: Balance) -> dict[str, Any]:
         "totals": [f"{sum(of_class.values()):,}" for of_class in balance.counts.values()],
         "total": f"{sum(sum(of_class.values()) for of_class in balance.counts.values()):,}",
     }
+
+
+def _embedded_sample(sample: Sample) -> dict[str, Any]:
+    return {"address": data_uri(sample.picture), "tiny": is_lossless(sample.picture), "caption": sample.caption}
 
 
 def _embedded_pair(one: PicturedPair) -> dict[str, Any]:
