@@ -115,6 +115,9 @@ def test_a_threshold_from_few_images_is_called_uncertain() -> None:
 
 def test_a_rule_without_an_answer_is_said_and_half_by_choice_is_not() -> None:
     half = dataclasses.replace(THRESHOLD, value=0.5, rule="half", fitted_on=None)
+    (caution,) = threshold_cautions(half, "sensitivity")
+    assert caution.endswith("others can be chosen by the rule 'sensitivity'; 0.5 is used")
+    assert list(threshold_cautions(dataclasses.replace(half, rule="given"), "youden")) == []
     assert list(threshold_cautions(half, "youden")) == [
         "validation: no threshold on 30 images of 'malignant' and 50 others is better than chance; 0.5 is used"
     ]

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from radpath.errors import DataError, SettingsError
+from radpath.evaluation.cases import CaseSettings
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import EvaluationSettings, evaluate
 from radpath.evaluation.predictions import Predictions
-from radpath.evaluation.thresholds import choose_threshold
+from radpath.evaluation.thresholds import OperatingPointSettings, choose_threshold
 from radpath.records import SIDES
 from radpath.seeding import generator_for
 
@@ -164,6 +165,39 @@ def test_new_data_alone_need_no_training_side(make_predictions: MakePredictions)
     assert evaluation.sides["test"].estimates == fitted.sides["test"].estimates
     assert evaluation.sides["test"].baseline == ()
     assert any(line.startswith("train: there are no labelled images") for line in evaluation.warnings)
+
+
+def test_a_threshold_set_by_hand_decides_and_no_rule_chooses(make_predictions: MakePredictions) -> None:
+    evaluation = evaluate(make_predictions(), EvaluationSettings(threshold=0.3, replicates=100))
+    assert evaluation.threshold is not None
+    assert (evaluation.threshold.value, evaluation.threshold.rule) == (0.3, "given")
+    assert evaluation.by_case is not None
+    assert evaluation.by_case.numbers.threshold is not None
+    assert evaluation.by_case.numbers.threshold.value == 0.3
+    assert Evaluation.from_dict(json.loads(json.dumps(evaluation.to_dict()))) == evaluation
+
+
+def test_a_majority_is_more_than_half_whatever_threshold_decides_images(make_predictions: MakePredictions) -> None:
+    wanted = EvaluationSettings(threshold=0.3, replicates=100, cases=CaseSettings(rule="majority"))
+    by_case = evaluate(make_predictions(), wanted).by_case
+    assert by_case is not None
+    assert by_case.numbers.threshold is not None
+    assert (by_case.numbers.threshold.value, by_case.numbers.threshold.rule) == (0.5, "half")
+
+
+def test_the_rule_and_what_it_asks_for_reach_the_threshold(make_predictions: MakePredictions) -> None:
+    asked = OperatingPointSettings(sensitivity=0.8)
+    wanted = EvaluationSettings(threshold_rule="sensitivity", operating_points=asked, replicates=100)
+    found = evaluate(make_predictions(), wanted).threshold
+    assert found is not None
+    assert (found.rule, found.asked) == ("sensitivity", {"sensitivity": 0.8})
+    assert found.sensitivity is not None
+    assert found.sensitivity >= 0.8
+
+
+def test_a_threshold_set_by_hand_for_several_classes_is_refused(make_predictions: MakePredictions) -> None:
+    with pytest.raises(SettingsError, match=r"^evaluation\.threshold is 0\.3, but with 3 classes .* leave it out$"):
+        evaluate(make_predictions(classes=("a", "b", "c")), EvaluationSettings(threshold=0.3, replicates=100))
 
 
 def test_several_classes_have_no_threshold(make_predictions: MakePredictions) -> None:

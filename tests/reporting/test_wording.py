@@ -1,11 +1,13 @@
 import dataclasses
-from typing import get_args
+from typing import Any, get_args
 
 from radpath.evaluation.cases import CaseRule
 from radpath.evaluation.estimates import Estimate
+from radpath.evaluation.thresholds import ThresholdRule
 from radpath.reporting.content import ReportContent
 from radpath.reporting.wording import (
     CASE_RULES,
+    THRESHOLD_RULES,
     case_sentence,
     estimate_text,
     headline_sentence,
@@ -41,6 +43,25 @@ def test_the_headline_names_side_interval_and_sizes(two_classes: ReportContent) 
     assert area is not None
     assert sentence.startswith(f"Test ROC AUC {area.value:.3f} (95\N{NO-BREAK SPACE}% interval {area.low:.3f} to ")
     assert sentence.endswith("on 24 images of 12 cases.")
+
+
+def test_the_threshold_says_by_which_rule(two_classes: ReportContent) -> None:
+    assert set(THRESHOLD_RULES) == {*get_args(ThresholdRule), "given"}
+    chosen = two_classes.evaluation.threshold
+    assert chosen is not None
+
+    def sentence(**changes: Any) -> str:
+        threshold = dataclasses.replace(chosen, **changes)
+        return threshold_sentence(dataclasses.replace(two_classes.evaluation, threshold=threshold))
+
+    assert "has the highest sensitivity + specificity (Youden) on the validation side" in sentence()
+    reached = sentence(rule="sensitivity", asked={"sensitivity": 0.95})
+    assert "has the highest specificity with a sensitivity of at least 0.95 on the validation side" in reached
+    costs = {"false_negative_cost": 5.0, "false_positive_cost": 1.0, "prevalence": 0.25}
+    cheapest = sentence(rule="cost", asked=costs)
+    assert "the lowest expected cost (a missed positive 5, a false alarm 1, prevalence 0.25) on" in cheapest
+    assert "was set by hand (evaluation.threshold)" in sentence(rule="given", fitted_on=None)
+    assert sentence(rule="half", fitted_on=None).endswith("The threshold is 0.5 and depends on no data.")
 
 
 def test_the_threshold_says_where_it_was_fixed(two_classes: ReportContent, four_classes: ReportContent) -> None:

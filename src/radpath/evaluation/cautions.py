@@ -62,13 +62,14 @@ def limit_note(numbers: SideEvaluation, *, confidence: float) -> str:
 
 def threshold_cautions(threshold: Threshold, rule: ThresholdRule, *, unit: Unit = "image") -> Iterator[str]:
     """Yield what is uncertain about a threshold that was chosen on validation just now."""
-    if rule == "half":
+    if rule == "half" or threshold.rule == "given":
         return
     num_negative = threshold.num_images - threshold.num_positive
     if threshold.rule == "half":
+        fails = "is better than chance" if rule == "youden" else f"can be chosen by the rule '{rule}'"
         yield (
             f"validation: no threshold on {threshold.num_positive} {unit}s of '{threshold.positive_class}' and "
-            f"{num_negative} others is better than chance; 0.5 is used"
+            f"{num_negative} others {fails}; 0.5 is used"
         )
     elif min(threshold.num_positive, num_negative) < FEWEST_IMAGES_FOR_A_THRESHOLD:
         yield (

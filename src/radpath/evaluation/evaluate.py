@@ -14,14 +14,23 @@ import numpy as np
 from pydantic import Field
 
 from radpath.errors import DataError, SettingsError
+from radpath.evaluation.calibration import CalibrationSettings
 from radpath.evaluation.cases import CasePredictions, CaseSettings, pool_cases
 from radpath.evaluation.cautions import label_cautions, side_cautions, threshold_cautions
+from radpath.evaluation.conformal import ConformalSettings
+from radpath.evaluation.decision_curve import DecisionCurveSettings
 from radpath.evaluation.estimates import CaseEvaluation, Estimate, Evaluation, SideEvaluation, Unit
 from radpath.evaluation.intervals import Interval, percentile_interval, resample_cases
 from radpath.evaluation.metrics import METRICS, Column, columns_of, values_under
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.sample import Sample, take_sample
-from radpath.evaluation.thresholds import Threshold, ThresholdRule, choose_threshold
+from radpath.evaluation.thresholds import (
+    OperatingPointSettings,
+    Threshold,
+    ThresholdRule,
+    choose_threshold,
+    given_threshold,
+)
 from radpath.evaluation.undefined import number_or_none
 from radpath.records import SIDES, Side
 from radpath.seeding import generator_for
@@ -38,7 +47,11 @@ class EvaluationSettings(Settings):
     positive_class: str | None = None
     """The class that counts as positive where there are two; not set: the rarer one on the training side."""
     threshold_rule: ThresholdRule = "youden"
-    """"youden" chooses the threshold with the highest sensitivity + specificity on validation; "half" uses 0.5."""
+    """What the threshold of two classes shall do on validation. youden: the highest sensitivity + specificity;
+    sensitivity, specificity: the share of operating_points, and the most of the other; cost: the cheapest decisions by
+    its costs; f_beta: the highest F-beta, by its beta; half: the threshold is 0.5."""
+    threshold: float | None = Field(default=None, ge=0, le=1)
+    """A threshold set by hand, which no rule then chooses; not set: threshold_rule chooses one."""
     confidence: float = Field(default=0.95, ge=0.5, lt=1)
     """Confidence of every interval, in [0.5, 1)."""
     replicates: int = Field(default=2000, ge=100, le=100_000)
@@ -46,6 +59,10 @@ class EvaluationSettings(Settings):
     seed: int = Field(default=0, ge=0)
     """Seed of the resamples, and of the folds of an SVM of cases."""
     cases: CaseSettings = Field(default_factory=CaseSettings)
+    operating_points: OperatingPointSettings = Field(default_factory=OperatingPointSettings)
+    calibration: CalibrationSettings = Field(default_factory=CalibrationSettings)
+    conformal: ConformalSettings = Field(default_factory=ConformalSettings)
+    decision_curve: DecisionCurveSettings = Field(default_factory=DecisionCurveSettings)
 
 
 def evaluate(
@@ -83,8 +100,8 @@ def evaluate_with_cases(
     if cases is None:
         return by_image, None
     # A majority is more than half; every other rule gives scores whose best cut validation has to tell.
-    rule = "half" if settings.cases.rule == "majority" else settings.threshold_rule
-    of_cases = settings.model_copy(update={"threshold_rule": rule})
+    half = {"threshold_rule": "half", "threshold": None}
+    of_cases = settings.model_copy(update=half if settings.cases.rule == "majority" else {})
     numbers = _evaluate_units(cases.predictions, of_cases, positive_class=positive_class, threshold=None, unit="case")
     if settings.cases.stains == "apart" and predictions.stains is None:
         numbers = dataclasses.replace(numbers, warnings=(*numbers.warnings, _NO_STAINS))
@@ -149,6 +166,11 @@ def _positive_class(predictions: Predictions, settings: EvaluationSettings, thre
         raise SettingsError(
             f"evaluation.positive_class is '{wanted}', but there are {len(classes)} classes; leave it out"
         )
+    if settings.threshold is not None and len(classes) > 2:
+        raise SettingsError(
+            f"evaluation.threshold is {settings.threshold:g}, but with {len(classes)} classes the most probable one is "
+            "the decision; leave it out"
+        )
     if threshold is not None:
         if wanted not in {None, threshold.positive_class}:
             raise SettingsError(
@@ -179,11 +201,15 @@ def _threshold_from_validation(
 ) -> Threshold:
     sample = take_sample(predictions, "validation", positive_class=positive_class, threshold=None)
     column = predictions.classes.index(positive_class)
+    scores, is_positive = sample.probabilities[:, column].copy(), sample.truth == column
+    if settings.threshold is not None:
+        return given_threshold(settings.threshold, scores, is_positive, positive_class=positive_class)
     return choose_threshold(
-        sample.probabilities[:, column].copy(),
-        sample.truth == column,
+        scores,
+        is_positive,
         positive_class=positive_class,
         rule=settings.threshold_rule,
+        asked=settings.operating_points,
     )
 
 

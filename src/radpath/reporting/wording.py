@@ -28,6 +28,19 @@ CASE_RULES: Final = {
 """What each choice of ``evaluation.cases.rule`` does."""
 
 
+THRESHOLD_RULES: Final = {
+    "youden": "the highest sensitivity + specificity (Youden)",
+    "sensitivity": "the highest specificity with a sensitivity of at least {sensitivity:g}",
+    "specificity": "the highest sensitivity with a specificity of at least {specificity:g}",
+    "cost": "the lowest expected cost (a missed positive {false_negative_cost:g}, a false alarm "
+    "{false_positive_cost:g}, prevalence {prevalence:.3g})",
+    "f_beta": "the highest F-beta (beta {beta:g})",
+    "half": "0.5 and depends on no data",
+    "given": "a value set by hand",
+}
+"""What each choice of ``evaluation.threshold_rule`` gives, and a threshold that was set by hand."""
+
+
 def reported_sides(evaluation: Evaluation) -> list[SideEvaluation]:
     """Return the evaluated sides, the one that counts most first; there is always at least one."""
     return [evaluation.sides[side] for side in REPORTING_ORDER if side in evaluation.sides]
@@ -104,11 +117,18 @@ def threshold_sentence(evaluation: Evaluation) -> str:
     return f"{decision} {_threshold_source(threshold, evaluation.unit)}"
 
 
+def threshold_rule_words(threshold: Threshold) -> str:
+    """Return what a threshold has, by the rule that chose it."""
+    return THRESHOLD_RULES[threshold.rule].format(**threshold.asked)
+
+
 def _threshold_source(threshold: Threshold, unit: Unit) -> str:
+    if threshold.rule == "given":
+        return "The threshold was set by hand (evaluation.threshold); what it was chosen on is not known here."
     if threshold.fitted_on is None:
         return "The threshold is 0.5 and depends on no data."
     return (
-        f"The threshold has the highest sensitivity + specificity (Youden) on the {threshold.fitted_on} side, "
+        f"The threshold has {threshold_rule_words(threshold)} on the {threshold.fitted_on} side, "
         f"{counted(threshold.num_images, unit)} of which {threshold.num_positive:,} are positive. It was fixed "
         "there, before the test side was looked at, and is the same on every side."
     )
