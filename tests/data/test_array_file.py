@@ -93,7 +93,7 @@ def test_a_rewritten_file_is_read_anew(tmp_path: Path) -> None:
         ),
         ("val_images", np.zeros((2, 4), np.uint8), r"val_images is uint8 of shape \(2, 4\)"),
         ("val_images", np.zeros((2, 4, 5), np.float32), r"val_images is float32 of shape"),
-        ("val_labels", np.zeros((2, 14), np.uint8), r"val_labels has 14 columns; radpath reads one label an image"),
+        ("val_labels", np.zeros((2, 14), np.uint8), r"val_labels is uint8 of shape \(2, 14\); .* each of 2 images"),
         ("val_labels", np.zeros(3, np.uint8), r"val_labels is uint8 of shape \(3,\); .* each of 2 images"),
         ("val_labels", np.zeros(2, np.float64), r"val_labels is float64 of shape \(2,\)"),
         ("train_images", np.array([object()]), r"train_images is object of shape \(1,\)"),
@@ -110,6 +110,19 @@ def test_labels_of_one_dimension_are_read(tmp_path: Path) -> None:
     arrays = make_arrays()
     arrays["train_labels"] = np.array([4, 4, 9])
     assert [row["label"] for row in array_rows(save(tmp_path / "cells.npz", arrays))][:3] == ["4", "4", "9"]
+
+
+def test_several_columns_of_labels_are_sets(tmp_path: Path) -> None:
+    several = {
+        f"{name}_labels": np.zeros((number, 2), np.uint8) for name, number in (("train", 3), ("val", 2), ("test", 1))
+    }
+    arrays = make_arrays() | several
+    arrays["train_labels"] = np.array([[0, 1], [1, 1], [0, 0]])
+    told = [row["label"] for row in array_rows(save(tmp_path / "chests.npz", arrays))]
+    assert told[:3] == ["{0=0|1=1}", "{0=1|1=1}", "{0=0|1=0}"]
+    arrays["train_labels"] = np.array([[0, 2], [1, 1], [0, 0]])
+    with pytest.raises(DataError, match=r"^an array of labels with several columns holds 2; it must hold 1 and 0$"):
+        array_rows(save(tmp_path / "grades.npz", arrays))
 
 
 def test_a_missing_array_is_named(tmp_path: Path) -> None:

@@ -44,3 +44,14 @@ def test_amounts_are_images_and_cases_of_each_class_and_all_cases() -> None:
 def test_what_ties_cases_is_said_in_words() -> None:
     tied_by = ("near_duplicates", "site")
     assert what_ties(TABLE, tied_by=tied_by) == "nearly identical images and split.apart_by = 'site'"
+
+
+def test_an_image_with_several_labels_counts_for_each() -> None:
+    rows = [
+        {"record_id": "a", "case": "1", "label": "{x=1|y=1}"},
+        {"record_id": "b", "case": "1", "label": "{x=1|y=0}"},
+        {"record_id": "c", "case": "2", "label": "{x=0|y=?}"},
+    ]
+    amounts = amounts_of_groups(sorted_with_groups(Manifest.from_rows(Path(), rows).table)).toarray()
+    # images and cases, each of none, x and y; and all cases
+    assert amounts.tolist() == [[0, 2, 1, 0, 1, 1, 1], [1, 0, 0, 1, 0, 0, 1]]

@@ -61,3 +61,20 @@ def test_the_split_leaves_cases_out_with_a_reason_and_tells_it(source: str) -> N
     assert set(reduced.manifest.excluded["record_id"]) == left_out
     assert left_out
     assert "outside-the-training-share" in [finding.kind for finding in reduced.manifest.findings]
+
+
+def test_of_several_labels_a_share_of_all_cases_is_left_and_of_each_label_one() -> None:
+    rows = [
+        {
+            "record_id": f"{number}",
+            "case": f"{number}",
+            "label": f"{{often={number % 2}|rare={int(number == 7)}}}",
+            "split": "train",
+        }
+        for number in range(40)
+    ]
+    kept = keep_training_share(Manifest.from_rows(Path(), rows), 0.1, seed=1).kept
+    smaller = keep_training_share(Manifest.from_rows(Path(), rows), 0.05, seed=1).kept
+    assert 4 <= len(kept) <= 4 + 3  # the first with each label, and with none, may come on top
+    assert "7" in kept["case"]
+    assert set(smaller["case"]) <= set(kept["case"])

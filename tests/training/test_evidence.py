@@ -12,7 +12,8 @@ from radpath.data.batches import ImageSource
 from radpath.data.intensity import Intensity
 from radpath.models.classifier import Classifier
 from radpath.training.evidence import candidates_of_side, gather_evidence, look_at_batch
-from radpath.training.losses import LossSettings, build_loss
+from radpath.training.loss_settings import LossSettings
+from radpath.training.losses import build_loss
 from radpath.training.watch import Watch, WatchSettings
 
 

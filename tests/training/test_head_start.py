@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional
@@ -85,3 +86,21 @@ def test_the_start_learns_bright_from_dark() -> None:
     truth = torch.arange(16) // 8
     head = started(brightness, truth, num_classes=2)
     assert (head(brightness).argmax(1) == truth).all()
+
+
+def test_several_labels_start_as_one_logistic_regression_each_on_what_is_known_of_it() -> None:
+    features, classes = made_features(3)
+    labels = functional.one_hot(classes, 3).float()[:, :2]
+    labels[::5, 0] = torch.nan
+    labels[3::7, 1] = torch.nan
+    decay, head = 0.02, nn.Linear(features.shape[1], 2)
+    loss = fit_head(head, features, labels, weights=torch.ones(2, 2), decay=decay, link="sigmoid")
+    ours = head(features).double().sigmoid().detach().numpy()
+    standard = StandardScaler().fit_transform(features.double().numpy())
+    known = ~labels.isnan().numpy()
+    for place in (0, 1):
+        rows = known[:, place]
+        theirs = LogisticRegression(C=1 / (decay * rows.sum()), tol=1e-10, max_iter=10_000)
+        expected = theirs.fit(standard[rows], labels[rows, place].numpy()).predict_proba(standard)[:, 1]
+        assert ours[:, place] == pytest.approx(expected, abs=1e-4)
+    assert loss == pytest.approx(log_loss(labels.numpy()[known], ours[known]), abs=1e-5)

@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from radpath.errors import SettingsError
 from radpath.settings import parse_settings
-from radpath.training.losses import Loss, LossSettings, build_loss, class_weights, require_known_classes
+from radpath.training.loss_settings import LossSettings
+from radpath.training.losses import Loss, build_loss, class_weights, require_known_classes
 from radpath.training.ordinal import ordinal_log_probabilities
 
 CLASSES = ("a", "b", "c")

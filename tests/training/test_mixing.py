@@ -1,5 +1,6 @@
 """Images are mixed where both have pixels, padding stays empty, and labels follow what can be seen."""
 
+import dataclasses
 from typing import Literal
 
 import numpy as np
@@ -103,3 +104,18 @@ def test_a_small_alpha_mixes_little() -> None:
         for alpha in (0.05, 2.0)
     }
     assert amounts[0.05] < amounts[2.0] / 3
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_several_labels_are_mixed_one_by_one_and_what_is_unknown_stays_unknown(
+    kind: Literal["mixup", "cutmix"],
+) -> None:
+    labels = torch.tensor([[1.0, 0.0, torch.nan], [1.0, 1.0, 0.0]])
+    batch = dataclasses.replace(made_batch([(20, 20), (20, 20)]), labels=labels)
+    swapping = next(seed for seed in range(20) if np.random.default_rng(seed).permutation(2)[0] == 1)
+    chosen = MixSettings(kind=kind, alpha=1.0)
+    found, targets = mix_batch(batch, chosen, num_classes=3, rng=np.random.default_rng(swapping))
+    assert targets[:, 0].tolist() == pytest.approx([1, 1])
+    assert targets[:, 2].isnan().all()
+    seen = [float(found.images[place, 0, :20, :20].mean()) for place in (0, 1)]  # fillings are 1 and 2
+    assert targets[:, 1].tolist() == pytest.approx([mean - 1 for mean in seen], abs=1e-5)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, recall_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, recall_score, roc_auc_score
 
-from radpath.training.validation import decision_metrics
+from radpath.training.validation import decision_metrics, label_metrics
 
 
 @settings(max_examples=50, deadline=None)
@@ -36,3 +36,35 @@ def test_what_a_missing_class_leaves_undefined_is_none() -> None:
         "validation_sensitivity": None,
         "validation_top_share": None,
     }
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000))
+def test_several_labels_are_measured_one_by_one_as_scikit_learn_measures_them(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, (30, 3)).astype(np.float32)
+    labels[:2] = [[0, 0, 0], [1, 1, 1]]
+    labels[2:][rng.random((28, 3)) < 0.2] = np.nan
+    labels[:, 2] = 0  # of this one nothing but the accuracy can be told
+    probabilities = rng.random(labels.shape)
+    known, decided = ~np.isnan(labels), probabilities >= 0.5
+    pairs = [(labels[known[:, place], place], place) for place in (0, 1)]
+    found = label_metrics(probabilities, labels)
+    assert found == pytest.approx(
+        {
+            "validation_auc": np.mean([roc_auc_score(truth, probabilities[known[:, at], at]) for truth, at in pairs]),
+            "validation_accuracy": accuracy_score(labels[known], decided[known]),
+            "validation_balanced_accuracy": np.mean(
+                [balanced_accuracy_score(truth, decided[known[:, at], at]) for truth, at in pairs]
+            ),
+            "validation_f1": np.mean([f1_score(truth, decided[known[:, at], at]) for truth, at in pairs]),
+            "validation_sensitivity": min(recall_score(truth, decided[known[:, at], at]) for truth, at in pairs),
+            "validation_top_share": None,
+        }
+    )
+
+
+def test_labels_without_both_answers_have_no_mean() -> None:
+    found = label_metrics(np.array([[0.9, 0.1]]), np.array([[1.0, np.nan]]))
+    assert found["validation_auc"] is None
+    assert found["validation_accuracy"] == 1.0

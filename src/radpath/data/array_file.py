@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radpath import files
+from radpath.data.label_sets import encoded
 from radpath.data.location import Location
 from radpath.data.pixels import Pixels
 from radpath.errors import DataError
@@ -88,7 +89,7 @@ def read_member(path: Path, member: str) -> Pixels:
 
 def _rows(path: Path) -> Iterator[dict[str, object]]:
     for name, side in SIDES_OF_ARRAYS.items():
-        labels = _load(path, f"{name}_labels").ravel()
+        labels = _load(path, f"{name}_labels")
         for index, label in enumerate(labels):
             member = f"{name}_images[{index}]"
             image = read_member(path, member)
@@ -98,7 +99,7 @@ def _rows(path: Path) -> Iterator[dict[str, object]]:
                 "record_id": record_id,
                 "path": path.name,
                 "member": member,
-                "label": str(int(label)),
+                "label": _label_of(label),
                 "split": side,
                 "width_px": width_px,
                 "height_px": height_px,
@@ -109,6 +110,24 @@ def _rows(path: Path) -> Iterator[dict[str, object]]:
                 "bytes": image.nbytes,
                 "file_digest": files.content_digest(f"{image.shape} {image.dtype}\n".encode(), image.tobytes()),
             }
+
+
+def _num_labels(shape: tuple[int, ...]) -> int:
+    return shape[1] if len(shape) == 2 else 1
+
+
+def _label_of(label: npt.NDArray[np.generic] | np.generic) -> str:
+    """Return the class of an image, or its set of labels, which are numbered.
+
+    Raises:
+        DataError: one of several labels is neither 1 nor 0.
+    """
+    numbers = [int(number) for number in np.atleast_1d(label)]
+    if len(numbers) == 1:
+        return str(numbers[0])
+    if not {*numbers} <= {0, 1}:
+        raise DataError(f"an array of labels with several columns holds {max(numbers)}; it must hold 1 and 0")
+    return encoded({str(place): number == 1 for place, number in enumerate(numbers)})
 
 
 def _require_images_and_labels(
@@ -127,12 +146,12 @@ def _require_images_and_labels(
             "(images, height, width), with 1 or 3 channels after that or none"
         )
     label_shape, label_kind = arrays[f"{name}_labels"]
-    if len(label_shape) == 2 and label_shape[1] > 1:
-        raise DataError(f"{path}: {name}_labels has {label_shape[1]} columns; radpath reads one label an image")
-    if label_kind.kind not in "iu" or label_shape not in {shape[:1], (shape[0], 1)}:
+    is_table = label_shape == (shape[0], _num_labels(arrays["train_labels"][0])) and len(label_shape) == 2
+    is_column = _num_labels(arrays["train_labels"][0]) == 1 and label_shape in {shape[:1], (shape[0], 1)}
+    if label_kind.kind not in "iu" or not (is_table or is_column):
         raise DataError(
             f"{path}: {name}_labels is {label_kind} of shape {label_shape}; "
-            f"it must hold one whole number for each of {shape[0]} images"
+            f"it must hold one whole number for each of {shape[0]} images, or 1 or 0 for each of several labels"
         )
 
 

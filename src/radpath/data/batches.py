@@ -57,8 +57,9 @@ class Batch:
     """In about 0..1 (see ``intensity``), zero outside each image's valid area."""
     heights_px: Int[Tensor, " batch"]
     widths_px: Int[Tensor, " batch"]
-    labels: Int[Tensor, " batch"]
-    """Positions in the list of classes; ``UNLABELLED`` where there is none."""
+    labels: Int[Tensor, " batch"] | Float[Tensor, "batch labels"]
+    """Positions in the list of classes; ``UNLABELLED`` where there is none. Of several labels an image: 1 where a label
+    is there, 0 where not, NaN where nobody knows."""
     positions: Int[np.ndarray, " batch"]
     """Which images of the source these are."""
 
@@ -70,7 +71,8 @@ class ImageSource:
     store: PixelStore
     rows: Int[np.ndarray, " images"]
     """Places in the store."""
-    labels: Int[np.ndarray, " images"]
+    labels: Int[np.ndarray, " images"] | Float[np.ndarray, "images labels"]
+    """As in a batch."""
     pixels: PixelSettings
     batches: BatchSettings
     intensity: Intensity = Intensity(rule="full")  # noqa: RUF009 - frozen, so that it may be shared

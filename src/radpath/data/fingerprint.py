@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from radpath.data.class_order import natural_order
+from radpath.data.label_sets import NONE_OF_THESE, one_row_a_class
 from radpath.data.manifest import Manifest
 from radpath.errors import DataError
 
@@ -70,9 +71,10 @@ class Fingerprint:
     median_images_per_case: float
     max_images_per_case: int
     classes: Mapping[str, ClassSize]
-    """By label, in natural order; empty where nothing is labelled."""
+    """By label, in natural order; empty where nothing is labelled; an image with several labels counts in each."""
     imbalance_ratio: float | None
-    """Images of the largest class over images of the smallest, 1 or more; None without labels."""
+    """Images of the largest class over images of the smallest, 1 or more; None without labels. Images without any of
+    several labels are no class."""
     long_side_px: Quantiles
     short_side_px: Quantiles
     size_spread: float
@@ -153,7 +155,7 @@ def measure(manifest: Manifest) -> Fingerprint:
         raise DataError(f"the size or the channels of {unmeasured[0]} are not known; scan the images again")
     per_case = kept["case"].value_counts()["count"]
     classes = _class_sizes(kept)
-    image_counts = [size.num_images for size in classes.values()]
+    image_counts = [size.num_images for name, size in classes.items() if name != NONE_OF_THESE]
     channels = _tally(kept["channels"])
     return Fingerprint(
         num_images=len(kept),
@@ -176,7 +178,8 @@ def measure(manifest: Manifest) -> Fingerprint:
 
 
 def _class_sizes(kept: pl.DataFrame) -> dict[str, ClassSize]:
-    counts = kept.drop_nulls("label").group_by("label").agg(images=pl.len(), cases=pl.col("case").n_unique())
+    labelled = one_row_a_class(kept.drop_nulls("label"))
+    counts = labelled.group_by("label").agg(images=pl.len(), cases=pl.col("case").n_unique())
     sizes = {name: ClassSize(num_images=images, num_cases=cases) for name, images, cases in counts.iter_rows()}
     return {name: sizes[name] for name in natural_order(sizes)}
 

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
+from radpath.data.label_sets import one_row_a_class
 from radpath.data.twins import NEAR_COLUMN, describe_duplicates, tied_cases
 
 
@@ -41,17 +42,20 @@ def what_ties(kept: pl.DataFrame, *, tied_by: Sequence[str]) -> str:
 def amounts_of_groups(rows: pl.DataFrame) -> sparse.csr_array:
     """Return a table of groups by columns to balance: each class's images, each class's cases, and all cases.
 
-    The last column settles what the others leave open, so that small classes are not all rounded the same way.
+    The last column settles what the others leave open, so that small classes are not all rounded the same way. An image
+    with several labels counts for each of them; dealt out with the rarest label first, that is the stratification of
+    Sechidis, Tsoumakas and Vlahavas (2011, "On the stratification of multi-label data"), by groups of cases.
     """
     column = pl.col("label").rank("dense").cast(pl.Int64) - 1
+    of_classes = one_row_a_class(rows)
     counted_rows = (
-        rows.with_columns(column=column)
+        of_classes.with_columns(column=column)
         .group_by("group", "column")
         .agg(images=pl.len(), cases=pl.col("case").n_unique())
         .sort("group", "column")
     )
     groups, columns = counted_rows["group"].to_numpy(), counted_rows["column"].to_numpy()
-    num_classes = rows["label"].n_unique()
+    num_classes = of_classes["label"].n_unique()
     all_cases = rows.group_by("group").agg(pl.col("case").n_unique()).sort("group")["case"].to_numpy()
     values = np.concatenate([counted_rows["images"].to_numpy(), counted_rows["cases"].to_numpy(), all_cases])
     row_numbers = np.concatenate([groups, groups, np.arange(len(all_cases))])

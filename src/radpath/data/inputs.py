@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from radpath.data.dicom.settings import DicomSettings
 from radpath.data.formats.tiff import TiffSettings
+from radpath.data.label_sets import LabelSetSettings
 from radpath.data.location import Location, RemotePath, parse_location
 from radpath.data.slides.settings import SlideSettings
 from radpath.settings import Settings
@@ -37,7 +38,7 @@ Transparency = Literal["white", "black", "refuse"]
 
 _NOT_SHAPING: Final = {
     *("images", "labels", "path_column", "label_column", "case_column", "split_column", "name_pattern"),
-    *("max_pixels", "min_side_px", "max_side_px", "stains", "modalities", "keep", "ray", "class_order"),
+    *("max_pixels", "min_side_px", "max_side_px", "stains", "modalities", "keep", "ray", "class_order", "label_sets"),
 }
 """Settings that choose images, or say what they are; the others change the pixels that a file gives."""
 
@@ -88,6 +89,8 @@ class DataSettings(Settings):
     """TIFF files."""
     slides: SlideSettings = SlideSettings()
     """Whole slides."""
+    label_sets: LabelSetSettings = LabelSetSettings()
+    """Several labels an image."""
 
     @field_validator("name_pattern")
     @classmethod

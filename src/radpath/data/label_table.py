@@ -24,7 +24,7 @@ _SEPARATORS: Final = (",", ";", "\t")
 # Compared in lower case and without spaces, underscores and other signs.
 _KNOWN_NAMES: Final[dict[str, re.Pattern[str]]] = {
     "path": re.compile("(file|relative)?path|file(name)?|(image|img)(path|file|filename|name|id|index)?"),
-    "label": re.compile("labels?|class(name|label)?|diagnosis|dx|grade|target|category|(ground)?truth"),
+    "label": re.compile("(finding)?labels?|class(name|label)?|diagnosis|dx|grade|target|category|(ground)?truth"),
     "case": re.compile("(case|patient|subject|specimen|exam|study)(id)?"),
     "split": re.compile("split|set|subset|partition|fold"),
 }
@@ -113,12 +113,12 @@ def choose_columns(table: LabelTable, settings: DataSettings, find: NameLookup, 
     Raises:
         DataError: a column is missing, or several could be meant.
     """
-    label = _chosen(table, "label", settings.label_column)
-    case = _chosen(table, "case", settings.case_column)
+    label = known_column(table, "label", settings.label_column)
+    case = known_column(table, "case", settings.case_column)
     ignored = _without_sides(table) if settings.split_column is None else ()
-    split = _chosen(table, "split", settings.split_column, ignored=ignored)
+    split = known_column(table, "split", settings.split_column, ignored=ignored)
     if label is None:
-        raise _missing(table, "label", "the label")
+        raise missing_column(table, "label", "the label")
     by_case = cases_in_names and case is not None
     path = settings.path_column or None
     if path is not None:
@@ -127,7 +127,7 @@ def choose_columns(table: LabelTable, settings: DataSettings, find: NameLookup, 
         taken = {label, split} | ({case} if by_case else set())
         path = _column_that_names_images(table, find, others=[name for name in table.columns if name not in taken])
     if path is None and not by_case:
-        raise _missing(table, "path", "the image")
+        raise missing_column(table, "path", "the image")
     return Columns(path=path, label=label, case=case, split=split, ignored=ignored)
 
 
@@ -137,8 +137,12 @@ def _without_sides(table: LabelTable) -> tuple[str, ...]:
     return tuple(name for name in named if not any(map(side_named, table.columns[name])))
 
 
-def _chosen(table: LabelTable, role: str, setting: str | None, *, ignored: Sequence[str] = ()) -> str | None:
-    """Return the column for a role: as set ("" means none), else the only one with a well-known name."""
+def known_column(table: LabelTable, role: str, setting: str | None, *, ignored: Sequence[str] = ()) -> str | None:
+    """Return the column for a role: as set ("" means none), else the only one with a well-known name.
+
+    Raises:
+        DataError: the column is missing, or several could be meant.
+    """
     if setting is not None:
         return _require_column(table, role, setting) if setting else None
     known = [name for name in table.columns if _is_known(name, role) and name not in ignored]
@@ -159,6 +163,11 @@ def _column_that_names_images(table: LabelTable, find: NameLookup, *, others: Se
     return candidates[0] if candidates else None
 
 
+def known_role(column: str) -> str | None:
+    """Return what a column of this name usually holds: path, label, case or split; None where nobody can tell."""
+    return next((role for role in _KNOWN_NAMES if _is_known(column, role)), None)
+
+
 def _is_known(column: str, role: str) -> bool:
     return _KNOWN_NAMES[role].fullmatch(re.sub(r"[\W_]+", "", column.lower())) is not None
 
@@ -176,7 +185,8 @@ def _ambiguous(table: LabelTable, role: str, candidates: Sequence[str]) -> DataE
     )
 
 
-def _missing(table: LabelTable, role: str, what: str) -> DataError:
+def missing_column(table: LabelTable, role: str, what: str) -> DataError:
+    """Return the error that no column of a role is known."""
     hint = ""
     if role == "path":
         texts = next((table.columns[name] for name in table.columns if _is_known(name, role)), [])

@@ -8,7 +8,6 @@ classes. Reading the table is ``label_table``'s work, the names are read in ``na
 import collections
 import dataclasses
 from collections.abc import Sequence
-from typing import Final
 
 import polars as pl
 
@@ -18,12 +17,12 @@ from radpath.data.dicom.identity import is_dicom_case
 from radpath.data.findings import counted, exclude_and_note, shortened
 from radpath.data.image_index import ImageIndex, match_cases
 from radpath.data.inputs import DataSettings
+from radpath.data.label_checks import checked_labels
+from radpath.data.label_set_table import with_label_sets
 from radpath.data.label_table import Columns, LabelTable, choose_columns, read_label_table
 from radpath.data.manifest import Finding, Manifest
-from radpath.data.names import assume_cases, attach_names, read_sides, side_named
+from radpath.data.names import attach_names, read_sides, side_named
 from radpath.errors import DataError
-
-_MIN_CLASSES: Final = 2
 
 Keys = Sequence[str | None]
 """For each row or record, the image or case that it speaks of; None where there is none."""
@@ -41,7 +40,7 @@ def attach_labels(manifest: Manifest, settings: DataSettings) -> Manifest:
     """
     if is_array_file(settings.images):
         _refuse_other_sources(settings)
-        return _checked(manifest)
+        return checked_labels(manifest)
     named = attach_names(manifest, settings.name_pattern) if settings.name_pattern else manifest
     if settings.labels is not None:
         labelled = _attach_table(named, settings)
@@ -49,61 +48,13 @@ def attach_labels(manifest: Manifest, settings: DataSettings) -> Manifest:
         labelled = _attach_folders(named)
     else:
         labelled = named
-    return _checked(_with_sides_of_folders(labelled))
+    return checked_labels(_with_sides_of_folders(labelled))
 
 
 def _refuse_other_sources(settings: DataSettings) -> None:
     for name in ("labels", "name_pattern"):
         if getattr(settings, name) is not None:
             raise DataError(f"{settings.images} holds its labels, sides and no names; leave out data.{name}")
-
-
-def _checked(manifest: Manifest) -> Manifest:
-    """Exclude what has no label, settle the cases, and require two classes."""
-    unlabelled = manifest.kept.filter(pl.col("label").is_null()).select("record_id", "case").iter_rows()
-    details = {
-        record_id: "nothing gives the image" + (f" or its case '{case}'" if case else "") + " a label"
-        for record_id, case in unlabelled
-    }
-    settled = assume_cases(exclude_and_note(manifest, details, reason="no label"))
-    _require_classes(settled)
-    return settled.note(*_mixed_cases(settled))
-
-
-def _require_classes(manifest: Manifest) -> None:
-    classes = manifest.kept["label"].unique().sort().to_list()
-    if len(classes) >= _MIN_CLASSES:
-        return
-    reasons = manifest.excluded["reason"].value_counts().sort("count", "reason", descending=[True, False])
-    excluded = ", ".join(f"{reason} ({number})" for reason, number in reasons.iter_rows())
-    left = (
-        f"the only class is '{classes[0]}' ({counted(len(manifest.kept), 'image')})" if classes else "no image is left"
-    )
-    raise DataError(
-        f"{manifest.images}: {left}; a classifier needs two classes or more"
-        + (f"; excluded: {excluded}" if excluded else "")
-        + "; use one folder a class, or name a table with data.labels"
-    )
-
-
-def _mixed_cases(manifest: Manifest) -> list[Finding]:
-    """Note cases whose images have different labels: right for cells of one smear, wrong for a diagnosis."""
-    cases = (
-        manifest.kept.filter(~pl.col("case_assumed"))
-        .group_by("case")
-        .agg(pl.col("label").unique().sort())
-        .filter(pl.col("label").list.len() > 1)
-        .sort("case")
-    )
-    return [
-        Finding(
-            kind="mixed-case",
-            severity="note",
-            count=len(cases),
-            message=f"{counted(len(cases), 'case')} with images of different labels",
-            examples=shortened(f"{case}: {', '.join(labels)}" for case, labels in cases.iter_rows()),
-        )
-    ]
 
 
 def _attach_folders(manifest: Manifest) -> Manifest:
@@ -151,7 +102,8 @@ def _first_folders_are_sides(manifest: Manifest) -> bool:
 def _attach_table(manifest: Manifest, settings: DataSettings) -> Manifest:
     """Attach what the table says of each image, or of each case that the images' names tell."""
     assert settings.labels is not None
-    table = read_label_table(settings.labels)
+    table, settings = with_label_sets(read_label_table(settings.labels), settings)
+    assert settings.labels is not None
     record_ids = manifest.table["record_id"].to_list()
     file_of = _files_of_members(manifest)
     index = ImageIndex(

@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple
 import polars as pl
 
 from radpath.data.findings import MAX_EXAMPLES, counted, exclude_and_note
+from radpath.data.label_sets import one_row_a_class
 from radpath.data.manifest import Finding, Manifest
 from radpath.data.twins import identical_sets
 from radpath.errors import DataError, LeakError
@@ -174,7 +175,8 @@ def _stop_if_emptied(before: Manifest, after: Manifest) -> None:
     for side in SIDES:
         if side in before.kept["split"] and side not in after.kept["split"]:
             raise DataError(f"all {side} images are identical to images on another side; give different {side} images")
-    training = [table.kept.filter(pl.col("split") == "train")["label"].unique() for table in (before, after)]
+    rows = [one_row_a_class(table.kept.filter(pl.col("split") == "train")) for table in (before, after)]
+    training = [table["label"].unique() for table in rows]
     lost = sorted(set(training[0].drop_nulls()) - set(training[1]))
     if lost:
         raise DataError(
@@ -233,12 +235,12 @@ def audit(manifest: Manifest, *, policy: LeakPolicy = "stop") -> Audit:
     leaks = find_leaks(manifest)
     if leaks and policy != "allow":
         raise LeakError(_stop_message(leaks))
-    cases = kept.unique(["case", "label", "split"])
+    rows = one_row_a_class(kept)
     return Audit(
         num_cases=_on_each_side(kept.unique(["case", "split"])["split"]),
         num_images=_on_each_side(kept["split"]),
-        images_per_class=_for_each_class(kept),
-        cases_per_class=_for_each_class(cases),
+        images_per_class=_for_each_class(rows),
+        cases_per_class=_for_each_class(rows.unique(["case", "label", "split"])),
         num_shared_cases=0,
         num_leaks=len(leaks),
     )

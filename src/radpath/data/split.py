@@ -15,9 +15,11 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from radpath import files
+from radpath.data.class_coverage import describe_classes, require_a_case_for_each_side
 from radpath.data.class_order import natural_order
-from radpath.data.findings import MAX_EXAMPLES, counted, exclude_and_note
-from radpath.data.groups import amounts_of_groups, sorted_with_groups, what_ties
+from radpath.data.findings import counted, exclude_and_note
+from radpath.data.groups import amounts_of_groups, sorted_with_groups
+from radpath.data.label_sets import classes_among
 from radpath.data.leaks import (
     Audit,
     Leak,
@@ -145,9 +147,9 @@ def split_by_case(manifest: Manifest, settings: SplitSettings) -> Split:
     else:
         leaks = find_leaks(started)
         settled = _with_missing_sides(settle_leaks(started, leaks, policy=settings.leaks), settings, source)
-    classes = natural_order(settled.kept["label"].unique())
+    classes = natural_order(classes_among(settled.kept))
     settled = keep_training_share(settled, settings.train_share, seed=settings.seed)
-    checked = settled.note(*_describe_classes(settled, classes), *_describe_twins(started, source))
+    checked = settled.note(*describe_classes(settled, classes), *_describe_twins(started, source))
     if settings.apart_by is not None:
         stop_shared_values(checked, settings.apart_by)
     summary = audit(checked, policy=settings.leaks)
@@ -236,27 +238,13 @@ def _require_something_to_learn(manifest: Manifest, source: Source, settings: Sp
     if "train" not in kept["split"]:
         where = "split.train_cases names no kept image" if source == "cases" else "no image was given the training side"
         raise DataError(f"{where}; give some, or set split.source to 'fractions' for a new split")
-    classes = natural_order(kept["label"].unique())
+    classes = natural_order(classes_among(kept))
     if len(classes) == 1:
         raise DataError(
             f"all {len(kept):,} images have the label '{classes[0]}'; a classifier needs two or more classes"
         )
     if source == "fractions":
-        _require_a_case_for_each_side(kept, classes, settings.tied_by)
-
-
-def _require_a_case_for_each_side(kept: pl.DataFrame, classes: tuple[str, ...], tied_by: tuple[str, ...]) -> None:
-    grouped = sorted_with_groups(kept, tied_by=tied_by)
-    for name in classes:
-        images = grouped.filter(pl.col("label") == name)
-        num_cases, num_groups = images["case"].n_unique(), images["group"].n_unique()
-        if num_groups >= len(SIDES):
-            continue
-        tied = f", tied into {num_groups} by {what_ties(kept, tied_by=tied_by)}" if num_groups < num_cases else ""
-        raise DataError(
-            f"class '{name}' has {counted(num_cases, 'case')}{tied}, but train, validation and test need one each; add "
-            "cases, drop or merge the class, or name each side's cases in split.train_cases and its neighbours"
-        )
+        require_a_case_for_each_side(kept, classes, settings.tied_by)
 
 
 def _with_missing_sides(manifest: Manifest, settings: SplitSettings, source: Source) -> Manifest:
@@ -288,30 +276,6 @@ def _describe_carved(manifest: Manifest, carved: list[Side]) -> list[Finding]:
         )
         for side in carved
     ]
-
-
-def _describe_classes(manifest: Manifest, classes: tuple[str, ...]) -> list[Finding]:
-    """Return a warning for each side of the evaluation that lacks a class.
-
-    Raises:
-        DataError: training lacks a class, or a side has no images.
-    """
-    findings = []
-    for side in SIDES:
-        present = set(manifest.kept.filter(pl.col("split") == side)["label"])
-        if not present:
-            raise DataError(f"the {side} side is empty, and training has no case to spare for it; add cases")
-        lacking = [name for name in classes if name not in present]
-        if not lacking:
-            continue
-        named = ", ".join(f"'{name}'" for name in lacking[:MAX_EXAMPLES])
-        message = f"the {side} side has no image of {named}; give that side such cases"
-        if side == "train":
-            raise DataError(f"{message}, or leave the class out: it cannot be learned")
-        findings.append(
-            Finding(kind=f"class-missing-from-{side}", severity="warning", count=len(lacking), message=message)
-        )
-    return findings
 
 
 def _describe_twins(manifest: Manifest, source: Source) -> tuple[Finding, Finding]:

@@ -1,6 +1,6 @@
 """``benchmark``: how fast a training would be here, and what holds it up; on drawn images, without any data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ from radpath.recipes.precision import measured_device
 from radpath.recipes.telling import say, say_path, say_rows
 from radpath.seeding import generator_for
 from radpath.settings import flatten, override, parse_settings, read_toml
-from radpath.training.device import on_devices
+from radpath.training.device import arrange, on_devices
 from radpath.training.speed import Speed, measure_speed
 
 _BATCHES: Final = 3
@@ -48,7 +48,7 @@ def benchmark(
     experiment = _experiment(path, assignments)
     if experiment.device.num_devices > 1 or experiment.device.launcher != "own":
         raise SettingsError("benchmark measures one device; set device.num_devices = 1 and device.launcher = 'own'")
-    settled = measured_device(experiment, _network_of(experiment), partial(_images_for, experiment))
+    settled = measured_device(experiment, partial(_network, experiment), partial(_images_for, experiment))
     experiment = experiment.model_copy(update={"device": settled})
     speed = on_devices(experiment.device, partial(_measure, experiment, seconds))
     rows = [
@@ -90,9 +90,10 @@ def _experiment(path: Path | None, assignments: Sequence[str]) -> Experiment:
     return experiment.model_copy(update={"training": training})
 
 
-def _network_of(experiment: Experiment) -> Callable[[], Classifier]:
+def _network(experiment: Experiment) -> Classifier:
     link = experiment.training.loss.link
-    return partial(build_classifier, experiment.model, num_classes=2, seed=experiment.training.seed, link=link)
+    model = build_classifier(experiment.model, num_classes=2, seed=experiment.training.seed, link=link)
+    return arrange(model, experiment.device)
 
 
 def _images_for(experiment: Experiment, model: Classifier) -> ImageSource:
@@ -100,7 +101,7 @@ def _images_for(experiment: Experiment, model: Classifier) -> ImageSource:
 
 
 def _measure(experiment: Experiment, seconds: float, fabric: Fabric) -> Speed:
-    build = _network_of(experiment)
+    build = partial(_network, experiment)
     return measure_speed(
         build,
         _images_for(experiment, build()),
@@ -120,8 +121,14 @@ def drawn_source(experiment: Experiment, *, smallest_canvas_px: int) -> ImageSou
     return ImageSource(
         store=PixelStore.of_images([str(place) for place in range(len(noise))], list(noise)),
         rows=np.arange(len(noise)),
-        labels=np.arange(len(noise)) % 2,
+        labels=_drawn_labels(experiment, len(noise)),
         pixels=experiment.pixels,
         batches=experiment.batches,
         smallest_canvas_px=smallest_canvas_px,
     )
+
+
+def _drawn_labels(experiment: Experiment, num_images: int) -> np.ndarray:
+    """Return two classes in turn or, where images have several labels, two labels of which each has one in turn."""
+    classes = np.arange(num_images) % 2
+    return np.eye(2, dtype=np.float32)[classes] if experiment.training.loss.link == "sigmoid" else classes

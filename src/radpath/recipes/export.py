@@ -11,6 +11,7 @@ from PIL import Image
 
 from radpath import files
 from radpath.data.intensity import Intensity, fit_intensity
+from radpath.data.label_sets import is_label_set
 from radpath.data.manifest import Manifest
 from radpath.data.pixel_store import PixelStore
 from radpath.progress import track
@@ -50,7 +51,7 @@ def export_png(experiment: Experiment, manifest: Manifest, store: PixelStore, fo
 def _free_name(record_id: str, label: str | None, side: str | None, taken: set[str]) -> str:
     """Return SIDE/CLASS/NAME.png; what a file system forbids in a name becomes an underscore."""
     above = [_FOLDER_OF_SIDE[side]] if side else []
-    above += [_as_name(label)] if label else []
+    above += [_as_name(label)] if label and not is_label_set(label) else []
     stem = _as_name(PurePosixPath(record_id.replace("#", "/")).stem or record_id)
     name = "/".join([*above, f"{stem}.png"])
     number = 1

@@ -267,12 +267,19 @@ def look_at_batch(candidate: Candidate, *, classes: Sequence[str]) -> BatchFacts
     labels = source.labels[positions]
     return BatchFacts(
         record_ids=tuple(names),
-        labels={name: int((labels == place).sum()) for place, name in enumerate(classes)},
+        labels=_counts(labels, classes),
         lowest=float(min(pixels.min() for pixels in known)) if known else math.nan,
         highest=float(max(pixels.max() for pixels in known)) if known else math.nan,
         not_finite={name: count for name, count in lost.items() if count},
         odd=tuple(odd),
     )
+
+
+def _counts(labels: np.ndarray, classes: Sequence[str]) -> dict[str, int]:
+    """Return the images of each class or, of several labels, with each."""
+    if labels.ndim > 1:
+        return {name: int((labels[:, place] == 1).sum()) for place, name in enumerate(classes)}
+    return {name: int((labels == place).sum()) for place, name in enumerate(classes)}
 
 
 def _own_pixels(batch: Batch, place: int) -> Float[np.ndarray, " pixels"]:

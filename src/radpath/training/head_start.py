@@ -26,9 +26,9 @@ NEEDS_A_LINEAR_HEAD: Final = (
 def fit_head(
     head: nn.Module,
     features: Float[Tensor, "images features"],
-    labels: Int[Tensor, " images"],
+    labels: Int[Tensor, " images"] | Float[Tensor, "images labels"],
     *,
-    weights: Float[Tensor, " classes"],
+    weights: Float[Tensor, " classes"] | Float[Tensor, "labels 2"],
     decay: float,
     link: Link = "softmax",
 ) -> float:
@@ -40,10 +40,11 @@ def fit_head(
     Args:
         head: a linear one; is changed.
         features: one row an image.
-        labels: the class of each image.
-        weights: of the classes in the loss.
+        labels: the class of each image, or 1 and 0 of each label, and NaN where that is not known.
+        weights: of the classes in the loss, or of images without and with each label.
         decay: strength of the penalty, per image; above 0.
-        link: what the head's logits mean; for "ordinal", each is a logistic regression of its own.
+        link: what the head's logits mean; for "ordinal" and "sigmoid", each is a logistic regression of its own, and
+            the latter's penalty counts for each label.
 
     Raises:
         SettingsError: the head has more than one layer.
@@ -55,19 +56,24 @@ def fit_head(
     slopes = torch.zeros(head.out_features, head.in_features, dtype=torch.float64, requires_grad=True)
     offsets = torch.zeros(head.out_features, dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS([slopes, offsets], max_iter=_ITERATIONS, line_search_fn="strong_wolfe")
-    balance = weights.double()[labels] / weights.double()[labels].sum()
+    counts = _weights_of(labels, weights.double())
+    # Each label has a regression of its own, of which the sum is minimised; each is a mean over its known images.
+    balance, share = counts / counts.sum(dim=0), counts.sum(dim=0) / counts.sum()
 
-    def cross_entropy() -> Tensor:
+    def cross_entropies() -> Tensor:
         logits = standard @ slopes.T + offsets
         if link == "ordinal":
             losses = functional.nll_loss(ordinal_log_probabilities(logits), labels, reduction="none")
+        elif link == "sigmoid":
+            known = torch.where(labels.isnan(), 0.0, labels).double()
+            losses = functional.binary_cross_entropy_with_logits(logits, known, reduction="none")
         else:
             losses = functional.cross_entropy(logits, labels, reduction="none")
-        return (losses * balance).sum()
+        return (losses * balance).sum(dim=0)
 
     def objective() -> float:
         optimiser.zero_grad()
-        total = cross_entropy() + decay / 2 * slopes.square().sum()
+        total = cross_entropies().sum() + decay / 2 * slopes.square().sum()
         total.backward()  # type: ignore[no-untyped-call] # PyTorch leaves it untyped
         return float(total.detach())
 
@@ -76,4 +82,11 @@ def fit_head(
         # In float32 before they reach the device: Apple's GPUs have no float64.
         head.weight.copy_((slopes / spread).float())
         head.bias.copy_((offsets - (slopes / spread) @ centre).float())
-        return float(cross_entropy())
+        return float((cross_entropies() * share).sum())
+
+
+def _weights_of(labels: Tensor, weights: Tensor) -> Tensor:
+    """Return how much each image counts or, of several labels, each image for each label; 0 where it is not known."""
+    if labels.dim() == 1:
+        return weights[labels]
+    return torch.where(labels.isnan(), 0.0, torch.where(labels == 1, weights[:, 1], weights[:, 0]))

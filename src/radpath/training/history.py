@@ -44,7 +44,9 @@ class Epoch:
     validation_loss: float
     """The training's loss with its class weights, without label smoothing or mixing."""
     validation_auc: float | None
-    """Of the positive class, or macro one-vs-rest for several classes; None where validation lacks a class."""
+    """Of the positive class, or macro one-vs-rest for several classes; None where validation lacks a class. Of several
+    labels an image, the mean over those of which validation has images with and without; so the numbers below, at 0.5.
+    """
     validation_accuracy: float | None = None
     """Of the class with the highest probability, as the numbers below."""
     validation_balanced_accuracy: float | None = None

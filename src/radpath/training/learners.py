@@ -14,7 +14,7 @@ from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from radpath.data.augmentation.draws import draw_views
@@ -93,8 +93,8 @@ class Learner(Protocol):
 
     module: nn.Module
     """What is trained."""
-    all_labels: Int[np.ndarray, " images"]
-    """The class of every training image."""
+    all_labels: Int[np.ndarray, " images"] | Float[np.ndarray, "images labels"]
+    """The class of every training image, or its labels."""
 
     def batches(self, *, epoch: int) -> list[Int[np.ndarray, " batch"]]:
         """Return the epoch's batches of tickets."""

@@ -93,7 +93,7 @@ class Learning:
 
     def start_head(self, features: list[Tensor], side: ImageSource) -> float:
         """Fit the head to features of the backbone as it came; return the loss."""
-        labels = torch.from_numpy(side.labels).repeat(len(features))
+        labels = torch.cat([torch.from_numpy(side.labels)] * len(features))
         weights, decay = self._loss.weights.cpu(), self._settings.head_decay
         loss = fit_head(
             self._model.head,

@@ -1,86 +1,30 @@
 """What a wrong answer costs: cross-entropy, focal loss, a table of costs, or an order of classes; with class weights.
 
 In: settings, the labels of the training side, and the names of the classes. Out: a ``Loss`` for batches of logits, with
-labels or shares of classes as targets, and the same loss of probabilities for validation. How logits become class
-probabilities for a prediction is left to ``prediction``.
+labels or shares of classes as targets, and the same loss of probabilities for validation. Where an image has several
+labels, the loss is that of ``label_loss``. How logits become class probabilities for a prediction is left to
+``prediction``.
 """
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal, final
+from typing import Literal, final
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 
 from radpath.errors import SettingsError
-from radpath.models.classifier import Link
-from radpath.settings import Settings
+from radpath.training.label_loss import LabelLoss, label_weights
+from radpath.training.loss_settings import LossSettings
 from radpath.training.ordinal import ordinal_log_probabilities
 
 _LEAST_PROBABILITY = 1e-12  # of the true class in the validation loss, which one certain mistake must not make infinite
 
 Targets = Int[Tensor, " batch"] | Float[Tensor, "batch classes"]
-"""The class of each image, or the share of each class in it."""
-
-
-class LossSettings(Settings):
-    """What a wrong answer costs."""
-
-    kind: Literal["cross_entropy", "focal", "cost_matrix", "ordinal"] = "cross_entropy"
-    """cross_entropy: -ln p of the true class; focal: the same, times (1 - p)^gamma, so that easy images count less (Lin
-    et al. 2017); cost_matrix: the expected cost of the probabilities, by loss.costs; ordinal: for classes with an order
-    (data.class_order), the network answers "beyond this class?" step by step (CORN, Shi et al. 2023)."""
-    class_weights: Literal["balanced", "effective_number", "given", "none"] = "balanced"
-    """How much the images of a class count. balanced: the inverse of its frequency in training; effective_number: a
-    milder form (Cui et al. 2019); given: loss.given_weights. All but none move the probabilities."""
-    given_weights: dict[str, Annotated[float, Field(gt=0)]] = Field(default={})
-    """For class_weights = "given": a weight for every class, for example {benign = 1.0, malignant = 4.0}."""
-    effective_beta: float = Field(default=0.999, gt=0, lt=1)
-    """For class_weights = "effective_number": a class of n images counts by (1 - beta) / (1 - beta^n)."""
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """Share of each label that is spread over all classes; not in validation, nor in the costs of a cost_matrix."""
-    focal_gamma: float = Field(default=2.0, ge=0)
-    """For kind = "focal"; 0 is cross-entropy."""
-    costs: dict[str, dict[str, Annotated[float, Field(ge=0)]]] = Field(default={})
-    """For kind = "cost_matrix": what it costs to take an image of the first class for the second, for example
-    {malignant = {benign = 10.0}}; a mistake that is not named costs 1, a right answer nothing."""
-    cost_cross_entropy: float = Field(default=1.0, ge=0)
-    """For kind = "cost_matrix": so much cross-entropy is added, since costs alone hardly move a network that is surely
-    wrong; 0: the expected cost alone."""
-
-    @model_validator(mode="after")
-    def _names_are_used(self) -> "LossSettings":
-        if bool(self.given_weights) != (self.class_weights == "given"):
-            raise ValueError(
-                f"class_weights is '{self.class_weights}' and given_weights names {len(self.given_weights)} classes; "
-                "set class_weights = 'given' and a weight for every class, or neither"
-            )
-        if self.costs and self.kind != "cost_matrix":
-            raise ValueError(f"costs are given, but kind is '{self.kind}'; set kind = 'cost_matrix', or take them out")
-        return self
-
-    @model_validator(mode="after")
-    def _nothing_is_counted_twice(self) -> "LossSettings":
-        if self.kind == "cost_matrix" and self.class_weights != "none":
-            raise ValueError(
-                f"kind is 'cost_matrix', whose costs class_weights = '{self.class_weights}' would multiply; "
-                "set class_weights = 'none'"
-            )
-        if self.kind == "ordinal" and self.label_smoothing > 0:
-            raise ValueError(
-                "kind is 'ordinal', and label_smoothing spreads a label over all classes, however far; "
-                "set label_smoothing = 0.0"
-            )
-        return self
-
-    @property
-    def link(self) -> Link:
-        """What the network's logits mean under this loss."""
-        return "ordinal" if self.kind == "ordinal" else "softmax"
+"""The class of each image, or the share of each class in it; of several labels the answer to each, or NaN."""
 
 
 def class_weights(
@@ -134,17 +78,30 @@ def _require_names(setting: str, names: Iterable[str], classes: Sequence[str]) -
         raise SettingsError(f"training.loss.{setting} names '{unknown[0]}', which is no class; the classes are {known}")
 
 
+def require_fitting_loss(settings: LossSettings, *, has_several_labels: bool) -> None:
+    """Refuse a loss of classes for images with several labels, and the reverse.
+
+    Raises:
+        SettingsError: naming the loss to set.
+    """
+    if has_several_labels == (settings.link == "sigmoid"):
+        return
+    found = "several labels" if has_several_labels else "one class each"
+    wanted = "'binary' or 'binary_focal'" if has_several_labels else "'cross_entropy', or see data.label_sets"
+    raise SettingsError(f"training.loss.kind is '{settings.kind}', but the images have {found}; set it to {wanted}")
+
+
 @final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Loss:
-    """The loss of one run, with its class weights and costs."""
+class ClassLoss:
+    """The loss of one run on images of one class each, with its class weights and costs."""
 
     settings: LossSettings
     weights: Float[Tensor, " classes"]
     costs: Float[Tensor, "classes classes"]
     """By true class (row) and class that it is taken for (column)."""
 
-    def to(self, device: torch.device) -> "Loss":
+    def to(self, device: torch.device) -> "ClassLoss":
         """Return the loss with its numbers on a device."""
         return dataclasses.replace(self, weights=self.weights.to(device), costs=self.costs.to(device))
 
@@ -201,7 +158,16 @@ class Loss:
         return float((weights * losses).sum() / weights.sum())
 
 
-def build_loss(settings: LossSettings, labels: Int[np.ndarray, " images"], *, classes: Sequence[str]) -> Loss:
+Loss = ClassLoss | LabelLoss
+"""The loss of one run."""
+
+
+def build_loss(
+    settings: LossSettings,
+    labels: Int[np.ndarray, " images"] | Float[np.ndarray, "images labels"],
+    *,
+    classes: Sequence[str],
+) -> Loss:
     """Return the loss for training images with these labels.
 
     The cost of an image is the expected cost of its probabilities, ``sum over j of p_j * cost[true, j]``, plus
@@ -213,6 +179,9 @@ def build_loss(settings: LossSettings, labels: Int[np.ndarray, " images"], *, cl
         SettingsError: a weight or a cost names no class.
     """
     require_known_classes(settings, classes)
+    require_fitting_loss(settings, has_several_labels=labels.ndim > 1)
+    if labels.ndim > 1:
+        return LabelLoss(settings=settings, weights=label_weights(settings, labels, names=classes))
     if settings.class_weights == "given":
         weights = torch.tensor([settings.given_weights[name] for name in classes])
     else:
@@ -223,4 +192,4 @@ def build_loss(settings: LossSettings, labels: Int[np.ndarray, " images"], *, cl
         [0.0 if true == decided else settings.costs.get(true, {}).get(decided, 1.0) for decided in classes]
         for true in classes
     ]
-    return Loss(settings=settings, weights=weights, costs=torch.tensor(costs))
+    return ClassLoss(settings=settings, weights=weights, costs=torch.tensor(costs))

@@ -61,7 +61,8 @@ def mix_batch(
     other = kept_inside * images + (1 - kept_inside) * images[partners.to(images.device)]
     areas = (batch.heights_px * batch.widths_px).double()
     taken = ((1 - kept_inside) * heights * widths / areas).float()[:, None]
-    own = functional.one_hot(batch.labels, num_classes).float()
+    # Of several labels each is there or not; where one image's is not known, the mixture's is not either.
+    own = batch.labels if batch.labels.dim() > 1 else functional.one_hot(batch.labels, num_classes).float()
     targets = (1 - taken) * own + taken * own[partners]
     return dataclasses.replace(batch, images=torch.where(inside, other, images)), targets
 

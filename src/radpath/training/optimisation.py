@@ -13,7 +13,7 @@ from torch import nn
 from radpath.models.classifier import Classifier
 from radpath.settings import Settings
 from radpath.training.averaging import AverageSettings
-from radpath.training.losses import LossSettings
+from radpath.training.loss_settings import LossSettings
 from radpath.training.mixing import MixSettings
 from radpath.training.optimisers import OptimiserSettings, make_optimiser
 from radpath.training.sampling import Sampling

@@ -61,7 +61,7 @@ def predict(
     what: str = "predicting",
     cache: FeatureCache | None = None,
 ) -> Float[np.ndarray, "images classes"]:
-    """Return the probabilities of every image of ``source``, float64, each row summing to 1.
+    """Return the probabilities of every image of ``source``, float64; of classes, each row sums to 1.
 
     Where there is a ``cache``, which must be the model's, the frozen part is computed once for all predictions.
     """
@@ -176,9 +176,12 @@ def class_probabilities(logits: Float[Tensor, "images outputs"], *, link: Link) 
 
     Args:
         logits: of the model.
-        link: what they mean; "softmax" or, for classes with an order, "ordinal".
+        link: what they mean; "softmax", for classes with an order "ordinal", or for several labels "sigmoid", whose
+            rows are probabilities of their own and have no sum.
     """
     exact = logits.detach().cpu().double()  # in this order: Apple's GPUs have no float64
     if link == "ordinal":
         return ordinal_log_probabilities(exact).exp().numpy()
+    if link == "sigmoid":
+        return exact.sigmoid().numpy()
     return exact.softmax(dim=1).numpy()

@@ -47,6 +47,15 @@ class TrainingSettings(OptimisationSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _only_classes_are_balanced(self) -> "TrainingSettings":
+        if self.sampling == "balanced" and self.loss.link == "sigmoid":
+            raise ValueError(
+                "training.sampling is 'balanced', which draws each class equally often, and an image with several "
+                "labels has no class; set training.sampling = 'natural', or training.loss.class_weights = 'balanced'"
+            )
+        return self
+
     def num_thawed(self, epoch: int) -> int:
         """Return how many of the frozen stages learn in an epoch.
 

@@ -15,7 +15,7 @@ from radpath.models.classifier import Classifier, Link
 from radpath.seeding import derived_seed
 from radpath.training.device import explained_memory_errors
 from radpath.training.learners import Examples, Learner
-from radpath.training.losses import Loss
+from radpath.training.losses import Loss, Targets
 from radpath.training.optimisation import BASE_RATE, build_optimiser
 from radpath.training.ordinal import ordinal_log_probabilities
 from radpath.training.settings import TrainingSettings
@@ -70,11 +70,9 @@ class Trial:
         )
         assert norm is not None
         self._note_reached()
-        targets = examples.targets
-        truth = targets if targets.dim() == 1 else targets.argmax(dim=1)
-        right = decisions(logits.detach().float(), link=self._model.link) == truth
+        right = are_right(logits.detach().float(), examples.targets, link=self._model.link)
         return Tried(
-            loss=float(loss.detach()), gradient_norm=float(norm), num_right=int(right.sum()), num_images=len(truth)
+            loss=float(loss.detach()), gradient_norm=float(norm), num_right=int(right.sum()), num_images=len(right)
         )
 
     def step(self, *, rate: float) -> None:
@@ -101,3 +99,16 @@ def decisions(logits: Tensor, *, link: Link) -> Tensor:
     [0]
     """
     return (ordinal_log_probabilities(logits) if link == "ordinal" else logits).argmax(dim=1)
+
+
+def are_right(logits: Tensor, targets: Targets, *, link: Link) -> Tensor:
+    """Return whether each image is decided rightly: its class, or all of its labels that are known.
+
+    >>> targets = torch.tensor([[1.0, float("nan")], [0.0, 1.0]])
+    >>> are_right(torch.tensor([[2.0, 2.0], [2.0, 2.0]]), targets, link="sigmoid").tolist()
+    [True, False]
+    """
+    if link == "sigmoid":
+        return (targets.isnan() | ((logits > 0) == (targets > 0.5))).all(dim=1)
+    truth = targets if targets.dim() == 1 else targets.argmax(dim=1)
+    return decisions(logits, link=link) == truth

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from radpath.data.batches import ImageSource
 from radpath.evaluation import confusion
-from radpath.evaluation.ranking import macro_roc_auc
+from radpath.evaluation.ranking import macro_roc_auc, roc_auc
 from radpath.evaluation.undefined import number_or_none
 from radpath.models.classifier import Classifier
 from radpath.training.feature_cache import FeatureCache
@@ -53,10 +53,14 @@ class Validation:
         probabilities = average_views(model, features)
         if not np.isfinite(probabilities).all():
             raise SpoiltEpochError(f"the probabilities are not numbers any more after epoch {epoch}")
+        labels = self._side.labels
+        loss = self._loss.of_probabilities(probabilities, labels)
+        if labels.ndim > 1:
+            return {"validation_loss": loss, **label_metrics(probabilities, labels)}
         return {
-            "validation_loss": self._loss.of_probabilities(probabilities, self._side.labels),
-            "validation_auc": macro_roc_auc(probabilities, self._side.labels),
-            **decision_metrics(probabilities, self._side.labels),
+            "validation_loss": loss,
+            "validation_auc": macro_roc_auc(probabilities, labels),
+            **decision_metrics(probabilities, labels),
         }
 
 
@@ -77,3 +81,54 @@ def decision_metrics(probabilities: Float[np.ndarray, "images classes"], labels:
         "validation_top_share": np.bincount(decisions).max() / len(labels) if len(np.unique(labels)) > 1 else np.nan,
     }
     return {name: number_or_none(float(value)) for name, value in values.items()}
+
+
+def label_metrics(
+    probabilities: Float[np.ndarray, "images labels"], labels: Float[np.ndarray, "images labels"]
+) -> dict[str, float | None]:
+    """Return the same for several labels an image: means over the labels of which validation knows both answers.
+
+    Each label is decided at a probability of 0.5; a label that is not known is left out of its image.
+
+    >>> known = np.array([[1.0, np.nan], [0.0, 1.0]])
+    >>> label_metrics(np.array([[0.9, 0.3], [0.2, 0.1]]), known)["validation_auc"]
+    1.0
+    """
+    of_label = [_of_one_label(*pair) for pair in zip(probabilities.T, labels.T, strict=True)]
+    both = [values for values in of_label if values is not None]
+    known = ~np.isnan(labels)
+    right = (probabilities >= 0.5) == (labels == 1)
+    sensitivities = [values["sensitivity"] for values in both]
+    return {
+        "validation_auc": _mean([values["auc"] for values in both]),
+        "validation_accuracy": number_or_none(float(right[known].mean())) if known.any() else None,
+        "validation_balanced_accuracy": _mean([values["balanced_accuracy"] for values in both]),
+        "validation_f1": _mean([values["f1"] for values in both]),
+        "validation_sensitivity": min(sensitivities) if sensitivities else None,
+        "validation_top_share": None,
+    }
+
+
+def _of_one_label(
+    probabilities: Float[np.ndarray, " images"], labels: Float[np.ndarray, " images"]
+) -> dict[str, float] | None:
+    """Return the numbers of one label; None where validation lacks images with it, or without it."""
+    known = ~np.isnan(labels)
+    there = labels[known] == 1
+    scores = probabilities[known].astype(np.float64)
+    area = roc_auc(scores, there)
+    if area is None:
+        return None
+    matrix = confusion.confusion_matrix(there.astype(np.int64), (scores >= 0.5).astype(np.int64), num_classes=2)
+    matrices = matrix[None].astype(np.float64)
+    values = {
+        "auc": area,
+        "balanced_accuracy": confusion.balanced_accuracy_of(matrices)[0, 0],
+        "f1": confusion.f1_of(matrices)[0, 1],
+        "sensitivity": confusion.sensitivity_of(matrices)[0, 1],
+    }
+    return {name: float(value) for name, value in values.items()}
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -24,6 +24,7 @@ from radpath.data.audit.duplicates import (
 from radpath.data.audit.near import MOST_PAIRS, SIMILARITY
 from radpath.data.audit.telltales import telltales_of
 from radpath.data.findings import shortened
+from radpath.data.label_sets import decoded, names_of
 from radpath.data.manifest import Finding, Manifest
 from radpath.settings import Settings
 
@@ -95,7 +96,15 @@ def _check(manifest: Manifest, signatures: Signatures, question: str) -> Confoun
     asked = manifest.replace(manifest.kept.filter(pl.col(question).is_not_null() & pl.col("case").is_not_null()))
     if asked.table.is_empty():
         return _NO_CHECK
-    return find_confounders(telltales_of(asked, signatures), asked.kept[question], asked.kept["case"])
+    answers = asked.kept[question]
+    if question == "label" and names_of(answers) is not None:
+        answers = _any_label(answers)
+    return find_confounders(telltales_of(asked, signatures), answers, asked.kept["case"])
+
+
+def _any_label(sets: pl.Series) -> pl.Series:
+    """Return of each image with several labels whether it has any for sure."""
+    return pl.Series([any(decoded(text).values()) for text in sets], dtype=pl.Boolean)
 
 
 _MEANINGS: Final = {
