@@ -11,20 +11,17 @@ from radpath import files
 from radpath.data.array_file import is_array_file
 from radpath.data.findings import counted
 from radpath.data.inputs import DataSettings
-from radpath.data.intensity import Intensity
 from radpath.data.leaks import Audit
 from radpath.data.location import Location
 from radpath.data.manifest import Manifest
-from radpath.data.preparation import as_displayed, prepare_image
-from radpath.data.reading import read_image
-from radpath.data.stain.normalisation import StainReference
-from radpath.errors import DataError
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.predictions import Predictions, read_predictions
 from radpath.evaluation.thresholds import decide
 from radpath.models.heads import HeadKind
 from radpath.recipes.analyses import read_sections
+from radpath.recipes.characteristics import characteristics_of
 from radpath.recipes.experiment import Experiment
+from radpath.recipes.pictures import Pictures
 from radpath.recipes.running import (
     read_audit,
     read_choices,
@@ -35,7 +32,9 @@ from radpath.recipes.running import (
 )
 from radpath.recipes.training_summary import kept_epoch, training_limits
 from radpath.records import SIDES, Side
+from radpath.reporting.blocks import Table
 from radpath.reporting.card import write_model_card
+from radpath.reporting.characteristics_table import characteristics_table
 from radpath.reporting.content import (
     Check,
     DataSummary,
@@ -51,15 +50,18 @@ from radpath.reporting.content import (
 from radpath.reporting.page import write_report
 from radpath.reporting.sections import report_sections
 from radpath.reporting.table_files import write_drawings, write_tables
-from radpath.reporting.thumbnails import thumbnail
 from radpath.reporting.wording import reported_sides
 from radpath.run_folder import RunFolder
 from radpath.seeding import generator_for
 from radpath.settings import flatten
 from radpath.training import history
 
+_Wrong = tuple[float, int, str]
+"""The probability of the truth, the row, and the truth."""
+
 _SAMPLES_A_CLASS: Final = 6
 _MISTAKES: Final = 12
+_MISTAKES_OF_A_KIND: Final = 8
 _EXAMPLES_A_REASON: Final = 5
 _HEADS: Final[dict[HeadKind, str]] = {
     "linear": "a linear head",
@@ -97,7 +99,13 @@ def gather_content(experiment: Experiment, folder: RunFolder, *, results: RunFol
     command, started, environment = read_document(
         results.environment, lambda found: (found["command"], found["started"], found)
     )
-    pictures = _Pictures(manifest, experiment, read_intensity(folder), read_stain(experiment, folder))
+    pictures = Pictures(
+        manifest,
+        experiment,
+        read_intensity(folder),
+        read_stain(experiment, folder),
+        explanations=results.root / "explanations",
+    )
     return ReportContent(
         title=results.root.resolve().name,
         question=experiment.question or _question(evaluation.classes),
@@ -106,6 +114,7 @@ def gather_content(experiment: Experiment, folder: RunFolder, *, results: RunFol
         data=_data(experiment.data, manifest, folder),
         samples=_samples(manifest, evaluation.classes, pictures),
         split=_split(experiment, folder),
+        characteristics=_characteristics(manifest, predictions),
         plan=read_choices(folder),
         training=_training(experiment, folder),
         evaluation=evaluation,
@@ -118,30 +127,17 @@ def gather_content(experiment: Experiment, folder: RunFolder, *, results: RunFol
     )
 
 
+def _characteristics(manifest: Manifest, predictions: Predictions) -> Table | None:
+    return characteristics_table(
+        characteristics_of(manifest.table),
+        record_ids=predictions.record_ids,
+        cases=predictions.cases,
+        sides=predictions.sides,
+    )
+
+
 def _question(classes: Sequence[str]) -> str:
     return f"Which class does an image show: {', '.join(classes[:-1])} or {classes[-1]}?"
-
-
-class _Pictures:
-    """Thumbnails of images as the network gets them; a grey square where an image is not there any more."""
-
-    def __init__(
-        self, manifest: Manifest, experiment: Experiment, intensity: Intensity, stain: StainReference | None
-    ) -> None:
-        self._manifest, self._experiment, self._intensity, self._stain = manifest, experiment, intensity, stain
-        rows = manifest.table.select("record_id", "path", "member").iter_rows()
-        self._places = {record_id: (path, member) for record_id, path, member in rows}
-
-    def of(self, record_id: str) -> bytes:
-        """Return one thumbnail."""
-        path, member = self._places.get(record_id, ("", ""))
-        try:
-            image = read_image(self._manifest.images, path, member, self._experiment.data)
-        except (DataError, OSError):
-            return thumbnail(np.full((32, 32), 128, dtype=np.uint8))
-        pixels = self._experiment.pixels
-        ready = prepare_image(image, pixels, stain=self._stain)
-        return thumbnail(as_displayed(ready, self._intensity, pixels.percentiles).squeeze())
 
 
 def _data(data: DataSettings, manifest: Manifest, folder: RunFolder) -> DataSummary:
@@ -185,7 +181,7 @@ def exclusions_of(manifest: Manifest) -> tuple[Exclusion, ...]:
     return tuple(sorted(exclusions, key=lambda exclusion: -exclusion.num_images))
 
 
-def _samples(manifest: Manifest, classes: Sequence[str], pictures: _Pictures) -> Mapping[str, tuple[Sample, ...]]:
+def _samples(manifest: Manifest, classes: Sequence[str], pictures: Pictures) -> Mapping[str, tuple[Sample, ...]]:
     """Choose some training images of each class, each from another case where there are enough."""
     training = manifest.kept.filter(pl.col("split") == "train")
     chosen = {}
@@ -269,7 +265,7 @@ def _shown(epoch: history.Epoch) -> Epoch:
     return Epoch(**{name: getattr(epoch, name) for name in names})
 
 
-def _mistakes(predictions: Predictions, evaluation: Evaluation, pictures: _Pictures) -> tuple[Mistake, ...]:
+def _mistakes(predictions: Predictions, evaluation: Evaluation, pictures: Pictures) -> tuple[Mistake, ...]:
     """Return the wrongly decided images of the reported side whose truth was thought least probable."""
     side = reported_sides(evaluation)[0].side
     place = {name: column for column, name in enumerate(predictions.classes)}
@@ -282,14 +278,24 @@ def _mistakes(predictions: Predictions, evaluation: Evaluation, pictures: _Pictu
     return tuple(
         Mistake(
             picture=pictures.of(predictions.record_ids[row]),
+            overlay=pictures.overlay_of(predictions.record_ids[row]),
             record_id=predictions.record_ids[row],
             case=predictions.cases[row],
             truth=truth,
             decision=predictions.classes[decisions[row]],
             probability_of_truth=probability,
         )
-        for probability, row, truth in sorted(wrong)[:_MISTAKES]
+        for probability, row, truth in _worst(sorted(wrong), evaluation.positive_class)
     )
+
+
+def _worst(wrong: list[_Wrong], positive_class: str | None) -> list[_Wrong]:
+    """Return the worst: with two classes of each kind of mistake, so that neither hides the other."""
+    if positive_class is None:
+        return wrong[:_MISTAKES]
+    missed = [one for one in wrong if one[2] == positive_class]
+    alarms = [one for one in wrong if one[2] != positive_class]
+    return sorted([*missed[:_MISTAKES_OF_A_KIND], *alarms[:_MISTAKES_OF_A_KIND]])
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, str]:

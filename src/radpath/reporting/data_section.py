@@ -12,10 +12,8 @@ from radpath.data.findings import counted
 from radpath.data.manifest import Finding
 from radpath.reporting.blocks import (
     Block,
-    Bullets,
     Drawing,
     Flow,
-    Folded,
     Gallery,
     Heading,
     Note,
@@ -60,7 +58,7 @@ def data_section(content: ReportContent, figures: Mapping[str, str]) -> Section:
     if content.data is not None and content.data.exclusions:
         blocks += [Heading(text="Excluded images", anchor="excluded"), _exclusion_table(content.data.exclusions)]
     if content.data is not None and content.data.findings:
-        blocks += [Heading(text="What was noticed", anchor="noticed"), *_findings(content.data.findings)]
+        blocks += [Heading(text="What was noticed", anchor="noticed"), _finding_table(content.data.findings)]
     return Section(anchor="data", title="Data", blocks=tuple(blocks))
 
 
@@ -152,15 +150,14 @@ def _exclusion_table(exclusions: tuple[Exclusion, ...]) -> Table:
     )
 
 
-def _findings(findings: tuple[Finding, ...]) -> list[Block]:
-    blocks: list[Block] = []
-    for finding in findings:
-        words = "Warning: " if finding.severity == "warning" else ""
-        blocks.append(Bullets(items=(f"{words}{finding.message}",)))
-        if finding.examples:
-            summary = f"Show {len(finding.examples)} of {max(finding.count, len(finding.examples)):,}"
-            blocks.append(Folded(summary=summary, blocks=(Bullets(items=finding.examples),)))
-    return blocks
+def _finding_table(findings: tuple[Finding, ...]) -> Table:
+    ordered = sorted(findings, key=lambda finding: finding.severity != "warning")
+    return Table(
+        name="findings",
+        caption="What a person should know about these data; findings.json holds more examples.",
+        columns=("What was noticed", "Kind", "For example"),
+        rows=tuple((finding.message, finding.severity, "; ".join(finding.examples[:_EXAMPLES])) for finding in ordered),
+    )
 
 
 def split_section(content: ReportContent) -> Section:

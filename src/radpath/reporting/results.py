@@ -18,9 +18,13 @@ from radpath.evaluation.estimates import Estimate, Evaluation, find
 from radpath.evaluation.metrics import METRICS
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.ranking import Curve, precision_recall_curve, roc_curve
+from radpath.evaluation.roc_band import GRID, Band, roc_band
+from radpath.evaluation.sample import take_sample
 from radpath.reporting.svg import INK, PAPER, add_grid, colour_of, dash_of, house_style, new_figure, shortened, to_svg
 from radpath.reporting.wording import SIDE_NAMES, estimate_text, metric_label, percent, reported_sides
+from radpath.seeding import generator_for
 
+_BAND_REPLICATES: Final = 400  # a line of the figure is wider than what more would change
 _FINEST_STEP: Final = 1 / 400  # one pixel of the figure; finer points of a curve would only add bytes
 _DARKEST_CELL: Final = 0.75  # opacity; text on the cell keeps a contrast of 4.5:1 in light and in dark
 _LONGEST_NAME: Final = 26
@@ -54,6 +58,9 @@ def roc_figure(evaluation: Evaluation, predictions: Predictions) -> str:
     with house_style():
         figure, axis = square_figure(len(curves), x_label="1 - specificity", y_label="Sensitivity")
         axis.plot([0, 1], [0, 1], **_CHANCE)
+        band = _band(evaluation, predictions) if len(curves) == 1 else None
+        if band is not None:
+            axis.fill_between(GRID, band.low, band.high, color=colour_of(0), alpha=0.16, linewidth=0)
         draw_curves(figure, axis, curves, drawstyle="default")
         point = operating_point(evaluation)
         if point is not None:
@@ -61,6 +68,24 @@ def roc_figure(evaluation: Evaluation, predictions: Predictions) -> str:
             axis.annotate("threshold", point, xytext=(9, -4), textcoords="offset points", va="top")
         title = f"ROC curve{'s' * (len(curves) > 1)}, {_side_name(evaluation)}"
         return to_svg(figure, name="figure-roc", title=title, description=_describe(curves, "area under the curve"))
+
+
+def _band(evaluation: Evaluation, predictions: Predictions) -> Band | None:
+    """Return the band of the positive class's ROC curve on the side that is reported first."""
+    positive = evaluation.positive_class
+    if positive is None:
+        return None
+    side = reported_sides(evaluation)[0].side
+    sample = take_sample(predictions, side, positive_class=positive, threshold=None)
+    place = predictions.classes.index(positive)
+    return roc_band(
+        sample.probabilities[:, place],
+        sample.truth == place,
+        sample.case_of,
+        confidence=evaluation.confidence,
+        replicates=_BAND_REPLICATES,
+        generator=generator_for(evaluation.seed, "roc band"),
+    )
 
 
 def pr_figure(evaluation: Evaluation, predictions: Predictions) -> str:

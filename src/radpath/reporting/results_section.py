@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from radpath.evaluation.estimates import CaseEvaluation, Evaluation
 from radpath.evaluation.metrics import METRICS
 from radpath.reporting import tables
-from radpath.reporting.blocks import Block, Bullets, Drawing, Folded, Heading, Paragraph, Section
+from radpath.reporting.blocks import Block, Bullets, Drawing, Folded, Heading, Paragraph, Section, Widget
 from radpath.reporting.content import ReportContent
 from radpath.reporting.results import operating_point
+from radpath.reporting.threshold_counts import threshold_counts
 from radpath.reporting.wording import (
     SIDE_NAMES,
     case_sentence,
     headline_sentence,
+    percent,
     reported_sides,
     threshold_sentence,
 )
@@ -28,6 +30,7 @@ def results_section(content: ReportContent, figures: Mapping[str, str]) -> Secti
         Paragraph(text=threshold_sentence(evaluation)),
         tables.results_table(evaluation, name="results"),
         *_drawings(evaluation, figures),
+        *_slider(content),
         Heading(text="By class", anchor="by-class"),
         by_class[0],
     ]
@@ -55,11 +58,17 @@ def _drawings(evaluation: Evaluation, figures: Mapping[str, str]) -> list[Drawin
     return [Drawing(name=one, svg=figures[one], caption=text) for one, text in captions.items() if one in figures]
 
 
+def _slider(content: ReportContent) -> list[Widget]:
+    counts = threshold_counts(content.evaluation, content.predictions)
+    return [] if counts is None else [Widget(kind="threshold", label="What another threshold would do", data=counts)]
+
+
 def _roc_caption(evaluation: Evaluation, side: str) -> str:
     if evaluation.positive_class is None:
         return f"ROC, {side} side: each class against the rest, with its area. The diagonal is chance."
     dot = " The dot is the threshold." if operating_point(evaluation) is not None else ""
-    return f"ROC, {side} side.{dot} The diagonal is chance."
+    share = percent(evaluation.confidence, 0)
+    return f"ROC, {side} side, with the {share} band of each sensitivity.{dot} The diagonal is chance."
 
 
 def _pr_caption(evaluation: Evaluation, side: str) -> str:

@@ -38,12 +38,14 @@ def number_of(estimate: Estimate | None) -> Number | str:
     if estimate.value is None:
         reason = (estimate.note or "").removeprefix("undefined: ")
         return Number(text=_UNDEFINED, value=None, note=reason)
+    has_width = estimate.low is not None and estimate.low != estimate.high
     return Number(
         text=f"{estimate.value:.3f}",
         value=estimate.value,
         low=estimate.low,
         high=estimate.high,
-        note=estimate.note or "",
+        # How many resamples were left out stands in metrics.json; below a table it would drown what matters.
+        note="" if has_width else estimate.note or "",
     )
 
 

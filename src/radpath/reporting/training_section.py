@@ -19,7 +19,7 @@ def training_section(content: ReportContent, figures: Mapping[str, str]) -> Sect
         return None
     blocks: list[Block] = [
         Heading(text="Model", anchor="model"),
-        Paragraph(text=f"{training.model[0].upper()}{training.model[1:].removesuffix('.')}."),
+        Paragraph(text=f"{training.model.removesuffix('.')}."),
     ]
     if content.plan:
         blocks += [Heading(text="Plan", anchor="plan"), _plan_table(content.plan)]
