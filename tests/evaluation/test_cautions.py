@@ -1,9 +1,19 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
-from radpath.evaluation.cautions import label_cautions, limit_note, side_cautions, threshold_cautions
+from radpath.evaluation.cautions import (
+    label_cautions,
+    limit_note,
+    metric_cautions,
+    side_cautions,
+    stratum_cautions,
+    threshold_cautions,
+)
 from radpath.evaluation.estimates import Estimate, SideEvaluation
+from radpath.evaluation.metrics import MetricSettings
+from radpath.evaluation.sample import Sample
 from radpath.evaluation.thresholds import Threshold
 from radpath.records import Side
 
@@ -128,3 +138,28 @@ def test_images_without_a_label_are_counted() -> None:
     assert list(label_cautions({"train": 0, "test": 1200})) == [
         "test: 1,200 images without a label are left out of every number"
     ]
+
+
+def test_a_class_of_one_case_is_told_where_resamples_are_stratified() -> None:
+    sample = Sample(
+        classes=("benign", "malignant"),
+        positive=1,
+        truth=np.array([0, 0, 1]),
+        decisions=np.array([0, 0, 1]),
+        probabilities=np.array([[0.8, 0.2], [0.7, 0.3], [0.1, 0.9]]),
+        case_of=np.arange(3),
+        num_cases=3,
+    )
+    found = list(stratum_cautions(sample))
+    assert len(found) == 1
+    assert found[0].startswith("malignant: only one case counts for this class, so that every stratified resample")
+
+
+def test_metrics_for_more_classes_are_told_once_where_there_are_two() -> None:
+    asked = MetricSettings(also=("mcc", "pairwise_roc_auc"))
+    assert list(metric_cautions(asked, num_classes=2)) == [
+        "pairwise_roc_auc: left out, since there are two classes, and this is for more"
+    ]
+    assert list(metric_cautions(asked, num_classes=3)) == []
+    assert list(metric_cautions(asked, num_classes=2, unit="case")) == []
+    assert list(metric_cautions(MetricSettings(also=("all",)), num_classes=2)) == []

@@ -117,3 +117,34 @@ def test_the_note_says_what_so_many_cases_can_know() -> None:
     assert width_note(0, 60, of_class="malignant") == (
         "With 0 cases of 'malignant' and 60 others, no AUC can be measured."
     )
+
+
+def test_stratified_resamples_have_as_many_cases_of_each_stratum_as_there_are() -> None:
+    stratum_of = np.array([2, 0, 0, 2, 1, 0, 2])
+    portions = resample_cases(
+        7, num_images=7, replicates=3000, generator=generator_for(0, "test"), stratum_of=stratum_of
+    )
+    drawn = np.concatenate(list(portions), axis=1)
+    for stratum, size in enumerate([3, 1, 3]):
+        assert (drawn[stratum_of == stratum].sum(axis=0) == size).all()
+    np.testing.assert_allclose(drawn.mean(axis=1), 1, atol=0.06)
+    assert drawn.var(axis=1)[4] == 0
+
+
+def test_the_size_of_a_portion_never_changes_stratified_draws() -> None:
+    together, apart = (
+        np.concatenate(
+            list(
+                resample_cases(
+                    6,
+                    num_images=size,
+                    replicates=40,
+                    generator=generator_for(3, "test"),
+                    stratum_of=np.array([0, 1, 0, 1, 1, 0]),
+                )
+            ),
+            axis=1,
+        )
+        for size in (6, 100_000)
+    )
+    np.testing.assert_array_equal(together, apart)

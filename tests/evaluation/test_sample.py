@@ -69,3 +69,16 @@ def test_a_threshold_for_other_classes_is_refused() -> None:
     chosen = choose_threshold(np.array([0.1, 0.8]), np.array([False, True]), positive_class="z")
     with pytest.raises(DataError, match="a threshold for 'z' cannot decide between x, y"):
         take_sample(predictions, "test", positive_class="z", threshold=chosen)
+
+
+def test_a_case_of_several_classes_counts_for_the_one_that_fewest_cases_have() -> None:
+    sample = Sample(
+        classes=("x", "y", "z"),
+        positive=None,
+        truth=np.array([0, 1, 0, 0, 2, 1]),
+        decisions=np.zeros(6, dtype=np.int64),
+        probabilities=np.full((6, 3), 1 / 3),
+        case_of=np.array([0, 0, 1, 2, 2, 3]),
+        num_cases=4,
+    )
+    assert sample.stratum_of_case.tolist() == [1, 0, 2, 1]

@@ -6,8 +6,12 @@ In: the numbers of the sides. Out: warnings, each one line that names the side. 
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import numpy as np
+
 from radpath.evaluation.estimates import SideEvaluation, Unit, find
 from radpath.evaluation.intervals import width_note
+from radpath.evaluation.metrics import METRICS, MetricSettings
+from radpath.evaluation.sample import Sample
 from radpath.evaluation.thresholds import Threshold, ThresholdRule
 from radpath.records import Side
 
@@ -19,9 +23,22 @@ FEWEST_CASES_FOR_AN_INTERVAL: Final = 30
 
 
 def side_cautions(
-    numbers: SideEvaluation, *, positive_class: str | None, confidence: float, unit: Unit = "image"
+    numbers: SideEvaluation,
+    *,
+    positive_class: str | None,
+    confidence: float,
+    resampled: bool = True,
+    unit: Unit = "image",
 ) -> Iterator[str]:
-    """Yield what is wrong with the predictions of one side, or with what can be said about it."""
+    """Yield what is wrong with the predictions of one side, or with what can be said about it.
+
+    Args:
+        numbers: of the side.
+        positive_class: of two classes.
+        confidence: of the intervals.
+        resampled: whether the interval of the ROC AUC comes from resamples, which with few cases is too narrow.
+        unit: what a row of predictions is.
+    """
     side = numbers.side
     if numbers.collapsed_to is not None:
         yield f"{side}: every {unit} was decided for '{numbers.collapsed_to}'; the model does not tell classes apart"
@@ -41,7 +58,8 @@ def side_cautions(
         yield f"{side}: the interval of the ROC AUC starts at {area.low:.3f}; it may be no better than chance (0.5)"
     fewest = min(numbers.cases_per_class.values())
     if 0 < fewest < FEWEST_CASES_FOR_AN_INTERVAL:
-        yield f"{side}: {limit_note(numbers, confidence=confidence)} With so few, bootstrap intervals are too narrow."
+        limit = limit_note(numbers, confidence=confidence)
+        yield f"{side}: {limit} With so few, bootstrap intervals are too narrow." if resampled else f"{side}: {limit}"
 
 
 def limit_note(numbers: SideEvaluation, *, confidence: float) -> str:
@@ -76,6 +94,23 @@ def threshold_cautions(threshold: Threshold, rule: ThresholdRule, *, unit: Unit 
             f"validation: the threshold was chosen on {threshold.num_positive} {unit}s of "
             f"'{threshold.positive_class}' and {num_negative} others; with so few it is uncertain"
         )
+
+
+def stratum_cautions(sample: Sample) -> Iterator[str]:
+    """Yield the classes of which stratified resamples always hold the same case."""
+    for place, count in enumerate(np.bincount(sample.stratum_of_case, minlength=len(sample.classes))):
+        if count == 1:
+            yield (
+                f"{sample.classes[place]}: only one case counts for this class, so that every stratified resample has "
+                "it; intervals do not say what another case would change"
+            )
+
+
+def metric_cautions(settings: MetricSettings, *, num_classes: int, unit: Unit = "image") -> Iterator[str]:
+    """Yield which metrics were asked for and do not exist for two classes; by image alone, to say it once."""
+    left_out = [name for name in settings.also if name in METRICS and METRICS[name].needs == "several classes"]
+    if left_out and num_classes == 2 and unit == "image":
+        yield f"{', '.join(left_out)}: left out, since there are two classes, and this is for more"
 
 
 def label_cautions(num_unlabelled: Mapping[Side, int], *, unit: Unit = "image") -> Iterator[str]:

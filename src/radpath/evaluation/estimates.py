@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from radpath.errors import DataError
+from radpath.evaluation.intervals import IntervalName
 from radpath.evaluation.thresholds import Threshold
 from radpath.records import Side
 
@@ -28,6 +29,10 @@ class Estimate:
     high: float | None
     note: str | None
     """Why something is ``None``, or what a reader must know."""
+    interval: IntervalName | None = None
+    """How the interval was found; ``None`` where there is none."""
+    at: float | None = None
+    """What the metric is set to, where it has a setting in ``evaluation.metrics``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +100,10 @@ class Evaluation:
     """One sentence each, for the reader of the report; those of the cases are with the cases."""
     unit: Unit = "image"
     """What is counted and decided; where it is a case, the counts of images above are counts of cases."""
+    ordered_classes: bool = False
+    """Whether the order of the classes means something, as that of grades does."""
+    stratified: bool = False
+    """Whether resamples have as many cases of each class as there are."""
     by_case: "CaseEvaluation | None" = None
     """The same numbers of whole cases, where some case has several images and one label."""
 

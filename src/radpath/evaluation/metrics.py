@@ -148,7 +148,7 @@ def setting_of(name: str, settings: MetricSettings) -> float | None:
     (0.5, None)
     """
     at = METRICS[name].at
-    return None if at is None else getattr(settings, at)
+    return None if at is None else float(getattr(settings, at))
 
 
 def _compute(metric: Metric, settings: MetricSettings, *data: object) -> np.ndarray:

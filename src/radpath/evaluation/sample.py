@@ -93,6 +93,15 @@ class Sample:
         sums = np.bincount(self.case_of, weights=losses, minlength=self.num_cases)
         return ratio(sums @ weights, num_images @ weights)
 
+    @cached_property
+    def stratum_of_case(self) -> Int64[np.ndarray, " cases"]:
+        """The class of each case; one with images of several classes counts for the rarest of them among cases."""
+        has = np.zeros((self.num_cases, len(self.classes)), dtype=bool)
+        has[self.case_of, self.truth] = True
+        from_rarest = np.argsort(has.sum(axis=0), kind="stable")
+        stratum: np.ndarray = from_rarest[has[:, from_rarest].argmax(axis=1)]
+        return stratum
+
     def images_per_class(self) -> dict[str, int]:
         """Return the number of images of each class."""
         counts = np.bincount(self.truth, minlength=len(self.classes))
