@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from radpath.errors import DataError, LeakError, SettingsError
 from radpath.evaluation.comparison import Contender, compare
 from radpath.evaluation.intervals import resample_cases
+from radpath.evaluation.metrics import MetricSettings
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.thresholds import Threshold
 from radpath.seeding import generator_for
@@ -149,6 +150,21 @@ def test_several_classes_are_compared_by_their_means(make_predictions: MakePredi
         compare(contenders(first, first), metrics=["sensitivity"])
 
 
+def test_a_metric_takes_its_settings(make_predictions: MakePredictions) -> None:
+    first = make_predictions(0)
+    two = contenders(first, retold(first, 1))
+    values = [
+        compare(
+            two, metrics=["f_beta"], positive_class="malignant", replicates=FEW, metric_settings=MetricSettings(beta=b)
+        )
+        .models[0]
+        .estimates[0]
+        .value
+        for b in (0.5, 2.0)
+    ]
+    assert values[0] != values[1]
+
+
 def test_a_comparison_is_plain_values(make_predictions: MakePredictions) -> None:
     first = make_predictions(0)
     found = compare(contenders(first, retold(first, 1)), positive_class="malignant", replicates=FEW)
@@ -160,6 +176,8 @@ def test_what_cannot_be_compared_is_refused(make_predictions: MakePredictions) -
     two = contenders(first, retold(first, 1))
     with pytest.raises(SettingsError, match=r"^there is no metric 'roc'; did you mean 'roc_auc'\?$"):
         compare(two, metrics=["roc"], positive_class="malignant")
+    with pytest.raises(SettingsError, match=r"^pairwise_roc_auc needs more than two classes; here are benign and mal"):
+        compare(two, metrics=["pairwise_roc_auc"], positive_class="malignant")
     with pytest.raises(SettingsError, match=r"^two or more models with different names can be compared, not A$"):
         compare(two[:1], positive_class="malignant")
     with pytest.raises(SettingsError, match=r"^two or more models with different names can be compared, not A, A$"):

@@ -57,11 +57,35 @@ def test_with_one_image_a_case_the_clustered_test_would_be_mcnemars_chi_square()
     case_of[1:] -= 1
     found = mcnemar_test(first, second, case_of)
     cases = len(first) - 1
+    assert found.clustered_method == "Obuchowski"
     assert found.clustered_p_value == pytest.approx(stats.chi2.sf((cases - 1) / cases * 15**2 / 35, df=1))
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=9))
+def test_few_cases_are_judged_by_all_the_signs_that_they_could_have(by_case: list[int]) -> None:
+    counts = [max(1, abs(number)) for number in by_case]
+    first = np.repeat([number > 0 for number in by_case], counts)
+    second = np.repeat([number < 0 for number in by_case], counts)
+    # Two images that nobody decides rightly make the last case one of several images.
+    first, second = np.append(first, [False, False]), np.append(second, [False, False])
+    case_of = np.append(np.repeat(np.arange(len(by_case)), counts), [len(by_case)] * 2)
+    sums = [sum(signs) for signs in itertools.product(*[(number, -number) for number in by_case])]
+    found = mcnemar_test(first, second, case_of)
+    assert found.clustered_method == "exact sign flip"
+    assert found.clustered_p_value == pytest.approx(np.mean([abs(one) >= abs(sum(by_case)) for one in sums]))
+
+
+def test_with_one_image_a_case_the_exact_clustered_test_is_mcnemars() -> None:
+    first, second = decisions(6, 9, 2, 3)
+    alone = mcnemar_test(first, second, np.arange(len(first)))
+    case_of = np.arange(len(first))
+    case_of[1:] -= 1
+    assert mcnemar_test(first, second, case_of).clustered_p_value == pytest.approx(alone.p_value)
+
+
 def test_copies_of_every_image_leave_the_clustered_p_value_as_it_is() -> None:
-    first, second = decisions(20, 12, 4, 3)
+    first, second = decisions(20, 22, 14, 3)
     once = np.arange(len(first))
     pairs = [mcnemar_test(np.repeat(first, n), np.repeat(second, n), np.repeat(once, n)) for n in (2, 6)]
     assert pairs[0].clustered_p_value == pytest.approx(pairs[1].clustered_p_value)

@@ -1,14 +1,18 @@
 """A made run for the report: every number is drawn from a seed, every text can be chosen."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
 from radpath.data.manifest import Finding
+from radpath.evaluation.comparison import Contender, compare
+from radpath.evaluation.comparison_disagreement import disagreements
 from radpath.evaluation.evaluate import EvaluationSettings, evaluate
 from radpath.evaluation.predictions import Predictions
 from radpath.records import SIDES, Side
+from radpath.reporting.compare import CompareContent, ComparedRun
 from radpath.reporting.content import (
     Check,
     Choice,
@@ -175,3 +179,44 @@ def two_classes() -> ReportContent:
 def four_classes() -> ReportContent:
     """The report of an ordinary run with four classes."""
     return make_content(("normal", "benign", "in situ", "invasive"))
+
+
+def make_comparison(
+    classes: Sequence[str] = ("benign", "malignant"),
+    *,
+    names: Sequence[str] = ("plain", "wide", "blind"),
+    with_pictures: bool = False,
+) -> CompareContent:
+    """Return the page of some models: two that are alike, and from the third on blind ones; 2 images a case."""
+    made = made_predictions(classes, images_per_side=60)
+    uniform = np.random.default_rng(1).dirichlet(np.ones(len(classes)), size=len(made))
+    told = [made.probabilities, 0.98 * made.probabilities + 0.02 * uniform, uniform]
+    positive = classes[-1] if len(classes) == 2 else None
+    contenders = tuple(
+        Contender(name=name, predictions=dataclasses.replace(made, probabilities=told[min(place, 2)]), threshold=None)
+        for place, name in enumerate(names)
+    )
+    found = disagreements(contenders, "test")
+    runs = tuple(ComparedRun(name=name, place=f"runs/{name}", decides="The highest.", cases="") for name in names)
+    return CompareContent(
+        comparison=compare(contenders, positive_class=positive, replicates=300),
+        contenders=contenders,
+        disagreements=found,
+        runs=runs,
+        command="radpath compare plain wide blind",
+        settings=(("training.seed", tuple(str(place) for place, _ in enumerate(names))),),
+        pictures={one.record_id: made_picture(0) for one in found} if with_pictures else {},
+        cautions=("Take care.",),
+    )
+
+
+@pytest.fixture(scope="session")
+def new_comparison() -> Callable[..., CompareContent]:
+    """The maker of comparisons, as a fixture because tests are not a package."""
+    return make_comparison
+
+
+@pytest.fixture(scope="session")
+def compared() -> CompareContent:
+    """An ordinary comparison of three models in two classes."""
+    return make_comparison()

@@ -24,7 +24,7 @@ from radpath.evaluation.comparison_joining import require_comparable, with_class
 from radpath.evaluation.comparison_results import ComparedModel, Comparison
 from radpath.evaluation.estimates import Estimate, Unit
 from radpath.evaluation.intervals import percentile_interval, resample_cases
-from radpath.evaluation.metrics import METRICS, Column, columns_of, values_under
+from radpath.evaluation.metrics import METRICS, Column, MetricSettings, columns_of, values_under
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.sample import Sample, take_sample
 from radpath.evaluation.thresholds import Threshold
@@ -60,6 +60,7 @@ def compare(
     replicates: int = 2000,
     seed: int = 0,
     unit: Unit = "image",
+    metric_settings: MetricSettings | None = None,
 ) -> Comparison:
     """Compare models on the labelled images of one side.
 
@@ -72,6 +73,7 @@ def compare(
         replicates: resamples of the cases; more are drawn where so many tests could not be decided with them.
         seed: of the resamples.
         unit: what a row of the predictions is.
+        metric_settings: what some metrics are set to, for example the beta of F-beta; ``None`` for what is usual.
 
     Raises:
         LeakError: a case that judges one model is one that another learned from.
@@ -90,7 +92,9 @@ def compare(
     columns = [_column_of(sample, metric) for metric in metrics]
     num_tests = len(columns) * math.comb(len(names), 2)
     enough = max(replicates, math.ceil(round(_RESAMPLES_A_TEST * num_tests / (1 - confidence), 6)))
-    values, resampled = _resample(samples, columns, side=side, replicates=enough, seed=seed)
+    values, resampled = _resample(
+        samples, columns, metric_settings or MetricSettings(), side=side, replicates=enough, seed=seed
+    )
     return Comparison(
         side=side,
         unit=unit,
@@ -140,6 +144,8 @@ def _column_of(sample: Sample, metric: str) -> Column:
         raise SettingsError(f"there is no metric '{metric}'; {known}")
     positive = None if sample.positive is None else sample.classes[sample.positive]
     columns = {one.of_class: one for one in columns_of(sample, [metric])}
+    if not columns:
+        raise SettingsError(f"{metric} needs more than two classes; here are {' and '.join(sample.classes)}")
     found = columns.get(positive) or columns.get(None)
     if found is None:
         raise SettingsError(
@@ -150,25 +156,34 @@ def _column_of(sample: Sample, metric: str) -> Column:
 
 
 def _values(
-    sample: Sample, weights: Float64[np.ndarray, "cases replicates"], columns: Sequence[Column]
+    sample: Sample,
+    weights: Float64[np.ndarray, "cases replicates"],
+    columns: Sequence[Column],
+    metric_settings: MetricSettings,
 ) -> Float64[np.ndarray, "replicates metrics"]:
     """Return the wanted columns under each set of weights."""
     names = [column.metric for column in columns]
     everything = columns_of(sample, names)
     places = [everything.index(column) for column in columns]
-    return values_under(sample, weights, names)[:, places]
+    return values_under(sample, weights, names, metric_settings)[:, places]
 
 
 def _resample(
-    samples: Sequence[Sample], columns: Sequence[Column], *, side: Side, replicates: int, seed: int
+    samples: Sequence[Sample],
+    columns: Sequence[Column],
+    metric_settings: MetricSettings,
+    *,
+    side: Side,
+    replicates: int,
+    seed: int,
 ) -> tuple[Float64[np.ndarray, "models metrics"], Float64[np.ndarray, "replicates models metrics"]]:
     """Return each model's numbers on the images, and in resamples of the cases that are the same for all models."""
     num_cases, num_images = samples[0].num_cases, len(samples[0])
     generator = generator_for(seed, "bootstrap", side)
     portions = resample_cases(num_cases, num_images=num_images, replicates=replicates, generator=generator)
-    once = np.stack([_values(sample, np.ones((num_cases, 1)), columns)[0] for sample in samples])
+    once = np.stack([_values(sample, np.ones((num_cases, 1)), columns, metric_settings)[0] for sample in samples])
     resampled = [
-        np.stack([_values(sample, weights, columns) for sample in samples], axis=1)
+        np.stack([_values(sample, weights, columns, metric_settings) for sample in samples], axis=1)
         for weights in track(
             portions, total=replicates, what="resampling", unit="resamples", weigh=lambda weights: weights.shape[1]
         )

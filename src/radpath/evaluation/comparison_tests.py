@@ -16,7 +16,7 @@ from scipy import stats
 from radpath.evaluation.delong import delong_covariance
 
 FEW_DISCORDANT: Final = 25
-"""Below so many images that one model alone decides rightly, McNemar's test is exact."""
+"""Below so many images (or cases) that tell two models apart, tests of decisions are exact."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,8 +71,10 @@ class DecisionTest:
     """How ``p_value`` was computed: exact below ``FEW_DISCORDANT`` images that only one decided rightly."""
     p_value: float
     """McNemar's, as if images were independent."""
+    clustered_method: Literal["exact sign flip", "Obuchowski"] | None
+    """Exact where fewer than ``FEW_DISCORDANT`` cases tell the two apart."""
     clustered_p_value: float | None
-    """Where some case has several images: Obuchowski's, which lets images of a case depend on each other."""
+    """Where some case has several images: lets images of a case depend on each other; else ``None``."""
 
     @property
     def fair_p_value(self) -> float:
@@ -91,6 +93,11 @@ def mcnemar_test(
     fair coin. Few of them are judged by the binomial distribution itself; more by its mid-p-value, which is nearer to
     the level than the exact test and does not exceed it in practice (Fagerland, Lydersen and Laake 2013).
 
+    Where cases have several images, what tells the two apart is each case's number of images that the first alone
+    decided rightly, minus that of the second. For few such cases the test is exact: under the null hypothesis the sign
+    of every case's difference is a fair coin, and with one image a case this is McNemar's exact test. For more it is
+    Obuchowski's (1998) chi-square.
+
     >>> right, wrong = np.ones(8, bool), np.zeros(8, bool)
     >>> mcnemar_test(right, wrong, np.arange(8)).p_value
     0.0078125
@@ -104,7 +111,11 @@ def mcnemar_test(
         # Half of what is as improbable as what was seen: that many on either side, which may be one and the same.
         seen = float(stats.binom.pmf(fewer, num_discordant, 0.5))
         p_value -= seen / 2 if first_only == second_only else seen
-    alone = len(np.unique(case_of)) == len(case_of)
+    by_case = np.bincount(case_of, weights=first_right.astype(float) - second_right)
+    num_cases = len(np.unique(case_of))
+    few = int(np.count_nonzero(by_case)) < FEW_DISCORDANT
+    clustered_p_value = _sign_flip_p(by_case) if few else _obuchowski_p(by_case, num_cases)
+    alone = num_cases == len(case_of)
     return DecisionTest(
         num_both=int((first_right & second_right).sum()),
         num_first_only=first_only,
@@ -112,25 +123,28 @@ def mcnemar_test(
         num_neither=int((~first_right & ~second_right).sum()),
         method=method,
         p_value=p_value,
-        clustered_p_value=None if alone else _obuchowski_p(first_right, second_right, case_of),
+        clustered_method=None if alone else "exact sign flip" if few else "Obuchowski",
+        clustered_p_value=None if alone else clustered_p_value,
     )
 
 
-def _obuchowski_p(
-    first_right: Bool[np.ndarray, " images"],
-    second_right: Bool[np.ndarray, " images"],
-    case_of: Int64[np.ndarray, " images"],
-) -> float:
+def _sign_flip_p(differences: Float64[np.ndarray, " cases"]) -> float:
+    """Return how probable a sum at least as far from 0 is, were the sign of each case's difference a fair coin."""
+    sizes = np.abs(differences[differences != 0]).astype(int)
+    chances = np.ones(1)  # of each sum that can be, from the lowest to the highest in steps of 1
+    for size in sizes:
+        chances = (np.pad(chances, (0, 2 * size)) + np.pad(chances, (2 * size, 0))) / 2
+    sums = np.arange(len(chances)) - sizes.sum()
+    return min(1.0, float(chances[np.abs(sums) >= abs(differences.sum())].sum()))
+
+
+def _obuchowski_p(differences: Float64[np.ndarray, " cases"], num_cases: int) -> float:
     """Return the p-value of Obuchowski's (1998) test of two correlated proportions in clusters.
 
     Its variance is that under the null hypothesis, where the pooled share of right decisions cancels: the sum of the
     squares of the cases' differences. With one image a case it is McNemar's chi-square times ``(cases - 1) / cases``.
     """
-    num_cases = len(np.unique(case_of))
-    differences = np.bincount(case_of, weights=first_right.astype(float) - second_right)
     squares = float((differences**2).sum())
-    if squares == 0:
-        return 1.0  # the two are never apart by case
     statistic = (num_cases - 1) / num_cases * float(differences.sum()) ** 2 / squares
     return float(stats.chi2.sf(statistic, df=1))
 
