@@ -24,6 +24,7 @@ from radpath.evaluation.intervals import Interval, percentile_interval, resample
 from radpath.evaluation.metrics import METRICS, Column, columns_of, values_under
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.sample import Sample, take_sample
+from radpath.evaluation.subgroups import SubgroupSettings
 from radpath.evaluation.thresholds import (
     OperatingPointSettings,
     Threshold,
@@ -59,6 +60,7 @@ class EvaluationSettings(Settings):
     seed: int = Field(default=0, ge=0)
     """Seed of the resamples, and of the folds of an SVM of cases."""
     cases: CaseSettings = Field(default_factory=CaseSettings)
+    subgroups: SubgroupSettings = Field(default_factory=SubgroupSettings)
     operating_points: OperatingPointSettings = Field(default_factory=OperatingPointSettings)
     calibration: CalibrationSettings = Field(default_factory=CalibrationSettings)
     conformal: ConformalSettings = Field(default_factory=ConformalSettings)

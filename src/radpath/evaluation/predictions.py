@@ -54,15 +54,17 @@ class Predictions:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read ``predictions.csv``, of radpath or of any other program; columns it does not know are ignored.
+    """Read a complete ``predictions.csv``; columns it does not know are ignored.
+
+    Tables of other programs may leave columns out: see ``foreign``.
 
     Raises:
         DataError: the file is missing, empty or no CSV, lacks a column, or a value is impossible.
         LeakError: a case stands on two sides.
     """
-    table = _read_text_table(path)
+    table = read_text_table(path)
     try:
-        return _from_table(table)
+        return predictions_of(table)
     except DataError as error:
         raise type(error)(f"{path}: {error}") from None
 
@@ -87,8 +89,12 @@ def predictions_table(predictions: Predictions) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _read_text_table(path: Path) -> pl.DataFrame:
-    """Read a CSV with every value as text; the first row names the columns."""
+def read_text_table(path: Path) -> pl.DataFrame:
+    """Read a CSV with every value as text; the first row names the columns.
+
+    Raises:
+        DataError: the file is missing, empty or no CSV, or a column stands there twice.
+    """
     try:
         # The header is read as a row: polars would rename a repeated column and so invent a class.
         rows = pl.read_csv(path, has_header=False, infer_schema=False)
@@ -106,7 +112,13 @@ def _read_text_table(path: Path) -> pl.DataFrame:
     return rows.slice(1).rename(dict(zip(rows.columns, names, strict=True)))
 
 
-def _from_table(table: pl.DataFrame) -> Predictions:
+def predictions_of(table: pl.DataFrame) -> Predictions:
+    """Return what the texts of a complete table say.
+
+    Raises:
+        DataError: a column is missing, or a value is impossible.
+        LeakError: a case stands on two sides.
+    """
     missing = [name for name in PREDICTION_COLUMNS if name not in table.columns]
     if missing:
         raise DataError(f"column '{missing[0]}' is missing; the first columns are {', '.join(PREDICTION_COLUMNS)}")
@@ -121,7 +133,7 @@ def _from_table(table: pl.DataFrame) -> Predictions:
         cases=_texts(table["case"]),
         sides=_sides(table["split"]),
         truth=tuple(name or None for name in truth),
-        probabilities=np.column_stack([_numbers(table[name]) for name in probability_columns(classes)]),
+        probabilities=np.column_stack([numbers_in(table[name]) for name in probability_columns(classes)]),
         classes=tuple(classes),
         stains=_stains(table),
     )
@@ -146,7 +158,12 @@ def _sides(column: pl.Series) -> tuple[Side, ...]:
     return cast("tuple[Side, ...]", sides)
 
 
-def _numbers(column: pl.Series) -> Float64[np.ndarray, " images"]:
+def numbers_in(column: pl.Series) -> Float64[np.ndarray, " images"]:
+    """Return a column of texts as numbers.
+
+    Raises:
+        DataError: a text is no number, or is missing; the message names the row.
+    """
     numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
     if numbers.null_count():
         row = int(numbers.is_null().arg_max() or 0)

@@ -20,7 +20,9 @@ from radpath.errors import DataError
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import EvaluationSettings
 from radpath.evaluation.predictions import Predictions
+from radpath.evaluation.subgroups import Subgroups, assess_subgroups
 from radpath.reporting.blocks import Section
+from radpath.reporting.subgroups_section import subgroups_section
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,7 +51,13 @@ class Analysis:
     """Makes the section of a result."""
 
 
-ANALYSES: Final[tuple[Analysis, ...]] = ()
+def _subgroups(judged: Judged) -> Subgroups | None:
+    return assess_subgroups(judged.predictions, judged.evaluation, judged.characteristics, judged.settings.subgroups)
+
+
+ANALYSES: Final[tuple[Analysis, ...]] = (
+    Analysis(name="subgroups", result=Subgroups, assess=_subgroups, section=subgroups_section),
+)
 
 
 def analyse(judged: Judged, root: Path) -> None:

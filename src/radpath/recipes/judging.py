@@ -8,6 +8,7 @@ from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import evaluate_with_cases
 from radpath.evaluation.predictions import Predictions, read_predictions
 from radpath.recipes.analyses import Judged, analyse
+from radpath.recipes.characteristics import characteristics_of
 from radpath.recipes.experiment import Experiment
 from radpath.run_folder import RunFolder
 
@@ -30,7 +31,7 @@ def evaluate_run(
     threshold = evaluation.threshold
     files.write_json(folder.thresholds, threshold.to_dict() if threshold else {"rule": "highest probability"})
     if characteristics is None and folder.manifest.is_file():
-        characteristics = pl.read_parquet(folder.manifest)
+        characteristics = characteristics_of(pl.read_parquet(folder.manifest))
     judged = Judged(
         predictions=predictions,
         evaluation=evaluation,
