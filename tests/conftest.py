@@ -10,11 +10,12 @@ import contextlib
 import io
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import mock
 
+import jaxtyping
 import numpy as np
 import pytest
 from PIL import Image
@@ -109,3 +110,11 @@ def finished_run(
     result = run_program(*words)
     assert result.returncode == 0, result.stderr
     return folder
+
+
+@pytest.fixture
+def unchecked_shapes() -> Iterator[None]:
+    """Do not check shapes meanwhile: torch.compile cannot translate the checks."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from radpath.data.batches import CANVAS_STEP_PX
-from radpath.errors import SettingsError, WeightsError
+from radpath.errors import DeviceError, SettingsError, WeightsError
 from radpath.models import torchvision_compat
 from radpath.models.backbones import Backbone, BackboneSettings, build_backbone
 from radpath.models.probes import padding_problem
@@ -386,3 +386,37 @@ def test_a_network_can_be_built_for_those_who_do_not_have_its_first_weights(tmp_
     asked = BackboneSettings(backbone="test_resnet", weights="file", weights_file=tmp_path / "elsewhere.safetensors")
     assert build_backbone(asked.unfilled()).report.source == "none"
     assert BackboneSettings().unfilled() == BackboneSettings()
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_a_translation_serves_full_batches_and_leaves_padded_ones_and_hooks_as_written() -> None:
+    backbone = build_backbone(BackboneSettings(backbone="simple_cnn", weights="none")).eval()
+    images, full = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)), torch.full((2,), 64)
+    small = torch.full((2,), 40)
+    with torch.no_grad():
+        written = [backbone(images, sizes, sizes) for sizes in (full, small)]
+        backbone.translate("eager")  # the tracing alone, without a compiler
+        torch.testing.assert_close(backbone(images, full, full), written[0])
+        heard = []
+        hook = backbone.network.register_forward_pre_hook(lambda *_: heard.append(1))
+        torch.testing.assert_close(backbone(images, small, small), written[1])
+        torch.testing.assert_close(backbone.as_written(images, full, full), written[0])
+        hook.remove()
+    assert len(heard) == 2
+    assert set(backbone.state_dict()) == set(
+        build_backbone(BackboneSettings(backbone="simple_cnn", weights="none")).state_dict()
+    )
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_a_translation_that_fails_says_what_to_set() -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("no compiler here\nand much more")
+
+    backbone = build_backbone(BackboneSettings(backbone="simple_cnn", weights="none"))
+    backbone._translated = torch.compile(backbone._features, backend=broken)
+    sizes = torch.full((1,), 64)
+    with pytest.raises(
+        DeviceError, match=r"^device\.compile is on, but torch\.compile cannot .*; set device\.compile ="
+    ):
+        backbone(torch.rand(1, 3, 64, 64), sizes, sizes)

@@ -318,7 +318,7 @@ def test_every_plan_is_a_valid_experiment_whose_reasons_can_be_read(
         assert "nan" not in choice.reason
     groups = [choice.setting.split(".")[0] for choice in derived.choices]
     assert [group for place, group in enumerate(groups) if group not in groups[:place]] == list(dict.fromkeys(groups))
-    assert groups == sorted(groups, key=["split", "pixels", "augmentation", "model"].index)
+    assert groups == sorted(groups, key=["split", "pixels", "augmentation", "model", "training", "device"].index)
 
 
 def test_a_plan_is_nested_tables_and_choices() -> None:

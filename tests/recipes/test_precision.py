@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pytest
@@ -22,8 +23,9 @@ from radpath.run_folder import RunFolder
 from radpath.training.history import read_history
 from radpath.training.precision_probe import MeasuredPrecision, decide
 
-HALF = decide({"32-true": 100.0, "bf16-mixed": 250.0}, rounds=7)
-FULL = decide({"32-true": 100.0, "bf16-mixed": 90.0}, rounds=7)
+LAST: Final = "channels_last"
+HALF = decide({("32-true", LAST): 100.0, ("bf16-mixed", LAST): 250.0}, rounds=7)
+FULL = decide({("32-true", LAST): 100.0, ("bf16-mixed", LAST): 90.0}, rounds=7)
 
 
 def measures(monkeypatch: pytest.MonkeyPatch, found: MeasuredPrecision | None) -> None:
@@ -56,7 +58,7 @@ def run(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_choice_and_its_numbers_are_written_down_and_computed_with(run: Path, finished_run: Path) -> None:
     written = json.loads((run / "precision.json").read_text(encoding="utf-8"))
     assert written["precision"] == "bf16-mixed"
-    assert written["images_per_second"] == {"32-true": 100.0, "bf16-mixed": 250.0}
+    assert written["images_per_second"] == {"32-true, channels_last": 100.0, "bf16-mixed, channels_last": 250.0}
     assert json.loads((run / "environment.json").read_text(encoding="utf-8"))["precision"] == "bf16-mixed"
     assert read_experiment(run / "experiment.toml", []).device.precision == "auto"
     rough, exact = (read_predictions(folder / "predictions.csv").probabilities for folder in (run, finished_run))
@@ -78,7 +80,8 @@ def test_it_is_measured_and_told_once(
     experiment = read_experiment(finished_run / "experiment.toml", ["device.precision=auto"])
     begun = [begin_precision(experiment, RunFolder(tmp_path), _no_network, _no_images)]
     told = capsys.readouterr().out
-    assert told == "Precision: bf16-mixed, since it was measured to be 2.50 times as fast as 32-true (7 rounds)\n"
+    because = "bf16-mixed was measured to be 2.50 times as fast as 32-true (7 rounds)"
+    assert told == f"Precision: bf16-mixed, channels_last, since {because}\n"
     measures(monkeypatch, None)
     begun.append(begin_precision(experiment, RunFolder(tmp_path), _no_network, _no_images))
     assert [one.device.precision for one in begun] == ["bf16-mixed", "bf16-mixed"]
@@ -101,13 +104,11 @@ def test_the_run_keeps_it_in_everything_that_follows(run: Path, small_study: Syn
 def test_what_is_missing_or_damaged_is_told_with_the_way_out(run: Path, tmp_path: Path) -> None:
     folder = RunFolder(Path(shutil.copytree(run, tmp_path / "copy")))
     experiment = read_experiment(folder.experiment, [])
-    folder.precision.write_text('{"precision": "8-mixed"}', encoding="utf-8")
+    folder.precision.write_text('{"precision": "8-mixed", "memory_format": "channels_last"}', encoding="utf-8")
     with pytest.raises(DataError, match=r"is not what radpath wrote \(no precision is called '8-mixed'\)"):
         with_precision_of_run(experiment, folder)
     folder.precision.unlink()
-    with pytest.raises(
-        DataError, match=r"precision\.json is missing, which says what device\.precision = 'auto' means"
-    ):
+    with pytest.raises(DataError, match=r"precision\.json is missing, which says what 'auto' in device\.precision"):
         with_precision_of_run(experiment, folder)
 
 
@@ -124,5 +125,8 @@ def test_the_benchmark_measures_what_auto_would_be(
     tiny = ("model.backbone=test_resnet", "batches.size=2", "pixels.size_px=32", "device.device=cpu")
     benchmark(None, assignments=[*tiny, "device.precision=auto"], out=None, seconds=0.0, command="")
     told = capsys.readouterr().out
-    assert "Precision: 32-true, since bf16-mixed was measured to be only 0.90 times as fast (7 rounds)" in told
+    assert (
+        "Precision: 32-true, channels_last, since bf16-mixed was measured to be only 0.90 times as fast (7 rounds)"
+        in told
+    )
     assert "test_resnet, 32 px, 32-true" in told

@@ -43,7 +43,7 @@ def data(finished_run: Path, tmp_path: Path) -> TrialData:
 def test_one_device_is_enough_in_a_precision_that_is_measured(
     data: TrialData, monkeypatch: pytest.MonkeyPatch, of_half: float, expected: str
 ) -> None:
-    found = decide({"32-true": 100.0, "bf16-mixed": of_half}, rounds=3)
+    found = decide({("32-true", "channels_last"): 100.0, ("bf16-mixed", "channels_last"): of_half}, rounds=3)
     monkeypatch.setattr("radpath.recipes.precision.choose_precision", lambda *_, **__: found)
     fabric = one_device(data)
     assert fabric.world_size == 1

@@ -2,13 +2,27 @@
 
 import operator
 import os
+import shutil
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 
 from radpath.errors import DeviceError
-from radpath.training.device import DeviceSettings, connect, explained_memory_errors, on_devices, require_device
+from radpath.models.classifier import Classifier, ModelSettings, build_classifier
+from radpath.training.device import (
+    DeviceSettings,
+    arrange,
+    connect,
+    explained_memory_errors,
+    on_devices,
+    require_device,
+    settled,
+)
+
+ModelMaker = Callable[..., Classifier]
 
 
 @pytest.fixture
@@ -117,3 +131,59 @@ def test_several_devices_share_the_work_and_the_first_returns_the_result() -> No
         2,
         0,
     )
+
+
+@pytest.mark.parametrize(
+    ("devices", "where"), [({"num_devices": 2}, r"device\.num_devices = 2"), ({"device": "mps"}, "an Apple GPU")]
+)
+def test_translation_is_refused_where_it_is_not_known_to_work(
+    monkeypatch: pytest.MonkeyPatch, devices: dict[str, Any], where: str
+) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    settings = DeviceSettings(**{"device": "cpu", "compile": True, **devices})
+    with pytest.raises(DeviceError, match=rf"device\.compile is not supported with {where}; set device\.compile = fal"):
+        require_device(settings)
+
+
+def test_what_is_measured_takes_the_place_of_auto_alone() -> None:
+    both = settled(
+        DeviceSettings(precision="auto", memory_format="auto"), precision="bf16-mixed", memory_format="contiguous"
+    )
+    assert (both.precision, both.memory_format) == ("bf16-mixed", "contiguous")
+    one = settled(DeviceSettings(memory_format="auto"), precision="bf16-mixed", memory_format="contiguous")
+    assert (one.precision, one.memory_format) == ("32-true", "contiguous")
+    with pytest.raises(ValueError, match="no memory format is called 'sideways'"):
+        settled(DeviceSettings(), precision="32-true", memory_format="sideways")
+
+
+def test_a_memory_format_changes_where_numbers_lie_and_no_number(make_model: ModelMaker) -> None:
+    images, sizes = torch.rand(2, 3, 32, 32), torch.full((2,), 32)
+    model = make_model().eval()
+    features, strides = [], []
+    for memory_format in ("channels_last", "contiguous"):
+        arrange(model, DeviceSettings(memory_format=memory_format))
+        strides.append(next(weights.stride() for weights in model.backbone.parameters() if weights.dim() == 4))
+        features.append(model.features(images, sizes, sizes).detach())
+    assert strides[0] != strides[1]
+    torch.testing.assert_close(features[0], features[1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.slow  # the compiler takes half a minute and more
+@pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="needs a C++ compiler")
+def test_a_translated_network_learns_what_the_written_one_learns() -> None:
+    network = ModelSettings(backbone="simple_cnn", weights="none", norm_statistics="batch")
+    images, sizes = torch.rand(4, 3, 32, 32), torch.full((4,), 32)
+    gradients = []
+    for translated in (False, True):
+        model = build_classifier(network, num_classes=2, seed=0)
+        torch.manual_seed(0)
+        for weights in model.parameters():
+            torch.nn.init.normal_(weights, std=0.1)
+        arrange(model, DeviceSettings(compile=translated)).train()
+        torch.manual_seed(1)  # of dropout
+        model(images, sizes, sizes).logsumexp(1).sum().backward()
+        gradients.append([weights.grad for weights in model.backbone.parameters()])
+    assert any(bool(gradient.abs().max() > 0) for gradient in gradients[0])
+    for written, translated in zip(*gradients, strict=True):
+        torch.testing.assert_close(written, translated, rtol=1e-3, atol=1e-5)

@@ -4,15 +4,17 @@ In: a network's name, where its weights come from, and what is added to it. Out:
 really ignores padding is measured when it is built (``probes``), never assumed.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, final
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from radpath.data.batches import CANVAS_STEP_PX
-from radpath.errors import SettingsError
+from radpath.errors import DeviceError, SettingsError, first_line
 from radpath.models import architectures, weights
 from radpath.models.cbam import add_cbam
 from radpath.models.grey import require_summable, sum_colours
@@ -65,6 +67,9 @@ class Backbone(nn.Module):
         self.mean: tuple[float, ...] = tuple(config["mean"])
         self.std: tuple[float, ...] = tuple(config["std"])
         self._first_conv = config.get("first_conv")
+        self.memory_format: torch.memory_format = torch.channels_last
+        """How maps lie in memory: channels_last, or torch.contiguous_format; ``arrange`` changes it."""
+        self._translated: Callable[[Tensor], Tensor] | None = None
         self.in_channels = 3
         """Channels of the images that go in: 3, or 1 behind ``sum_colours``."""
         self.padding_problem = padding_problem(network)
@@ -82,15 +87,43 @@ class Backbone(nn.Module):
         widths_px: Int[Tensor, " batch"],
     ) -> Float[Tensor, "batch features"]:
         """Return features; where padding is followed they depend only on each image's valid area."""
-        full = bool((heights_px == images.shape[-2]).all()) and bool((widths_px == images.shape[-1]).all())
-        if full or self.padding_problem is not None:
+        if self._translated is not None and self._needs_no_mask(images, heights_px, widths_px):
+            with _explained_translation():
+                return self._translated(images)
+        return self.as_written(images, heights_px, widths_px)
+
+    def as_written(
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        heights_px: Int[Tensor, " batch"],
+        widths_px: Int[Tensor, " batch"],
+    ) -> Float[Tensor, "batch features"]:
+        """Return what ``forward`` returns, with each module run by itself, so that hooks on modules are heard."""
+        if self._needs_no_mask(images, heights_px, widths_px):
             return self._features(images)
         with ValidArea(images, heights_px, widths_px):
             return self._features(images)
 
+    def _needs_no_mask(self, images: Tensor, heights_px: Tensor, widths_px: Tensor) -> bool:
+        if self.padding_problem is not None:
+            return True
+        return bool((heights_px == images.shape[-2]).all()) and bool((widths_px == images.shape[-1]).all())
+
     def _features(self, images: Tensor) -> Tensor:
         features: Tensor = self.network(images)
         return features
+
+    def arrange(self, memory_format: torch.memory_format) -> None:
+        """Let weights and maps lie in memory in another way; numbers change by rounding alone."""
+        self.memory_format = memory_format
+        self.network.to(memory_format=memory_format)  # type: ignore[call-overload] # PyTorch declares tensors' only
+
+    def translate(self, backend: str = "inductor") -> None:
+        """Let ``torch.compile`` translate the network for batches without padding; others run as written.
+
+        The translation is made when a batch first needs it, and raises DeviceError where it cannot be.
+        """
+        self._translated = torch.compile(self._features, dynamic=True, backend=backend)
 
     def sum_colours(self, mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[float, float]:
         """Make the network take one channel in the place of three equal ones; return that channel's mean and deviation.
@@ -101,6 +134,20 @@ class Backbone(nn.Module):
         one = sum_colours(self.network, self._first_conv, mean=mean, std=std)
         self.in_channels = 1
         return one
+
+
+@contextlib.contextmanager
+def _explained_translation() -> Iterator[None]:
+    """Turn a failure of ``torch.compile`` into an error that says what to set."""
+    from torch._dynamo.exc import TorchDynamoException  # takes seconds, and few need it
+
+    try:
+        yield
+    except TorchDynamoException as error:
+        raise DeviceError(
+            f"device.compile is on, but torch.compile cannot translate this network here ({first_line(error)}); set "
+            "device.compile = false"
+        ) from error
 
 
 def build_backbone(settings: BackboneSettings) -> Backbone:

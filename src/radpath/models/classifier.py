@@ -190,7 +190,7 @@ class Classifier(nn.Module):
         colours = images.expand(-1, self.backbone.in_channels, -1, -1)
         normal = ((colours.flip(1) if self._blue_first else colours) - self.mean) / self.std
         # Not contiguous(): it leaves one channel as it is, and all layers behind would be laid out the slower way.
-        return normal.to(memory_format=torch.channels_last)
+        return normal.to(memory_format=self.backbone.memory_format)
 
     def forward(
         self,

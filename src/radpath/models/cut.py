@@ -80,7 +80,7 @@ class Cut:
         images, heights_px, widths_px = _probe(self._backbone)
         try:
             with _evaluating(self._backbone):
-                whole = self._backbone(images, heights_px, widths_px)
+                whole = self._backbone.as_written(images, heights_px, widths_px)
                 parts = self.onwards(self.until(images, heights_px, widths_px))
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
             return f"its parts do not run apart ({first_line(error)})"
@@ -98,7 +98,7 @@ class Cut:
         last = self._backbone.network.get_submodule(self._before[-1].name)
         handle = last.register_forward_hook(stop)
         try:
-            self._backbone(images, heights_px, widths_px)
+            self._backbone.as_written(images, heights_px, widths_px)
         except _ReachedError as reached:
             return reached.activations
         finally:
@@ -109,7 +109,7 @@ class Cut:
         """Return the features that the rest of the network makes of activations."""
         values = activations.values
         if values.dim() == 4:
-            values = values.contiguous(memory_format=torch.channels_last)
+            values = values.contiguous(memory_format=self._backbone.memory_format)
         with contextlib.ExitStack() as followed:
 
             def enter(*_inputs: object, **_options: object) -> Tensor:
@@ -125,7 +125,9 @@ class Cut:
         """Run the backbone on images that are not numbers, which the replaced modules never read."""
         side = _smallest_side(self._backbone)
         sizes = torch.full((len(like),), side)
-        features: Tensor = self._backbone(_nothing((self._backbone.in_channels, side, side), like)(), sizes, sizes)
+        features: Tensor = self._backbone.as_written(
+            _nothing((self._backbone.in_channels, side, side), like)(), sizes, sizes
+        )
         return features
 
 
@@ -144,7 +146,9 @@ def _calls(backbone: Backbone, pieces: Sequence[str]) -> list[_Call]:
     example = next(backbone.network.parameters())
     side = _smallest_side(backbone)
     with _evaluating(backbone):
-        backbone(example.new_zeros(1, backbone.in_channels, side, side), torch.tensor([side]), torch.tensor([side]))
+        backbone.as_written(
+            example.new_zeros(1, backbone.in_channels, side, side), torch.tensor([side]), torch.tensor([side])
+        )
     for handle in handles:
         handle.remove()
     return calls

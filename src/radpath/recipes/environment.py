@@ -38,6 +38,8 @@ def describe_environment(experiment: Experiment, *, command: str, device: str) -
         "cpu_cores": os.cpu_count(),
         "device": device,
         "precision": experiment.device.precision,
+        "memory_format": experiment.device.memory_format,
+        "compiled": experiment.device.compile,
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "seeds": {
             "split": experiment.split.seed,

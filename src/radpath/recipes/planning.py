@@ -26,7 +26,7 @@ _ENLARGED_PX: Final = 96
 _LARGEST_PX: Final = 224
 _LARGEST_NATIVE_PX: Final = 512
 _SMALLEST_REDUCTION: Final = 2  # a JPEG can be decoded at a half, a quarter or an eighth of its size
-_GROUPS: Final = ("split", "pixels", "augmentation", "model", "training")
+_GROUPS: Final = ("split", "pixels", "augmentation", "model", "training", "device")
 _GREY_REASON: Final = "few grey images use the whole range of levels, and a few odd pixels should not decide"
 _EIGHT_BIT_REASON: Final = "a window was applied to 8-bit images, so that differences in brightness may mean something"
 _ASKED: Final = "you set it"
@@ -227,7 +227,8 @@ def _learning_rules(
         or asked.get("training.thaw_every", 0) > 0
     )
     if sees_all_each_time or not learns_nothing_of_the_backbone(freeze):
-        return rules
+        measured = "what is fastest differs from network to network: some seconds are spent on measuring it here"
+        return [*rules, ("device.precision", "auto", measured), ("device.memory_format", "auto", measured)]
     views = "the features of flipped images can be kept, those of other changes cannot"
     return [*rules, *((f"augmentation.{name}", 0.0, views) for name in _MANY_VIEWED)]
 

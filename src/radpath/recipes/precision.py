@@ -1,4 +1,4 @@
-"""Which precision ``device.precision = "auto"`` means: measured once, when a run begins, and from then on the run's.
+"""What "auto" in ``device.precision`` and ``device.memory_format`` means for a run: measured once, when it begins.
 
 In: an experiment and its run. Out: the device's settings with a precision that computes. A run that goes on later, on a
 machine that is busier or another one, goes on in the precision that it began with.
@@ -14,14 +14,14 @@ from radpath.recipes.experiment import Experiment
 from radpath.recipes.running import read_document
 from radpath.recipes.telling import say
 from radpath.run_folder import RunFolder
-from radpath.training.device import DeviceSettings, settled
+from radpath.training.device import DeviceSettings, is_settled, settled
 from radpath.training.precision_probe import MeasuredPrecision, choose_precision
 
 
 def measured_device(
     experiment: Experiment, build: Callable[[], Classifier], images: Callable[[Classifier], ImageSource]
 ) -> DeviceSettings:
-    """Return the device's settings, with a precision that was measured now where they want that.
+    """Return the device's settings, with what was measured now in the place of "auto".
 
     Args:
         experiment: of what is about to run.
@@ -31,9 +31,10 @@ def measured_device(
     Raises:
         DeviceError: the device is not there, or its memory is too small.
     """
-    if experiment.device.precision != "auto":
+    if is_settled(experiment.device):
         return experiment.device
-    return settled(experiment.device, _measure(experiment, build, images).precision)
+    found = _measure(experiment, build, images)
+    return settled(experiment.device, precision=found.precision, memory_format=found.memory_format)
 
 
 def _measure(
@@ -51,7 +52,7 @@ def begin_precision(
     build: Callable[[], Classifier],
     images: Callable[[Classifier], ImageSource],
 ) -> Experiment:
-    """Return the experiment with a precision that computes: for "auto" the one written down, or measured now.
+    """Return the experiment with nothing left open: in the place of "auto" what is written down, or measured now.
 
     What is measured is written to the run folder before anything is learned.
 
@@ -59,7 +60,7 @@ def begin_precision(
         DataError: the run's file is damaged.
         DeviceError: the device is not there, or its memory is too small.
     """
-    if experiment.device.precision != "auto":
+    if is_settled(experiment.device):
         return experiment
     if not folder.precision.is_file():
         files.write_json(folder.precision, _measure(experiment, build, images).to_dict())
@@ -67,17 +68,20 @@ def begin_precision(
 
 
 def with_precision_of_run(experiment: Experiment, folder: RunFolder) -> Experiment:
-    """Return the experiment with the precision that its run began with, where ``device.precision`` is "auto".
+    """Return the experiment with the precision that its run began with, where a setting is "auto".
 
     Raises:
         DataError: nothing is written down in the run folder, or the file is damaged.
     """
-    if experiment.device.precision != "auto":
+    if is_settled(experiment.device):
         return experiment
     if not folder.precision.is_file():
         raise DataError(
-            f"{folder.precision} is missing, which says what device.precision = 'auto' means for this run; restore it, "
-            "or set device.precision to what environment.json names"
+            f"{folder.precision} is missing, which says what 'auto' in device.precision or device.memory_format means "
+            "for this run; restore it, or set both to what environment.json names"
         )
-    device = read_document(folder.precision, lambda found: settled(experiment.device, found["precision"]))
+    device = read_document(
+        folder.precision,
+        lambda found: settled(experiment.device, precision=found["precision"], memory_format=found["memory_format"]),
+    )
     return experiment.model_copy(update={"device": device})

@@ -33,6 +33,7 @@ from radpath.reporting.content import Choice
 from radpath.run_folder import RunFolder
 from radpath.seeding import derived_seed
 from radpath.training.checkpoints import Checkpoints, load_best
+from radpath.training.device import arrange
 from radpath.training.feature_cache import FeatureCache
 from radpath.training.loop import Sides, train
 from radpath.training.prediction import predict
@@ -111,7 +112,7 @@ def build_model(experiment: Experiment, classes: Sequence[str]) -> Classifier:
     )
     model.plan_thaw(experiment.training.num_thawed(experiment.training.epochs))
     check_sizes(experiment, model.backbone)
-    return model
+    return arrange(model, experiment.device)
 
 
 def prepare_pixels(
