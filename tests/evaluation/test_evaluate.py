@@ -13,7 +13,9 @@ from sklearn import metrics
 from radpath.errors import DataError, SettingsError
 from radpath.evaluation.cases import CaseSettings
 from radpath.evaluation.estimates import Evaluation
+from radpath.evaluation.estimating import IntervalMethod
 from radpath.evaluation.evaluate import EvaluationSettings, evaluate
+from radpath.evaluation.metrics import MetricSettings
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.thresholds import OperatingPointSettings, choose_threshold
 from radpath.records import SIDES
@@ -299,3 +301,53 @@ def test_a_threshold_for_other_classes_is_refused(make_predictions: MakePredicti
 def test_evaluation_works_without_pytorch() -> None:
     check = "import sys, radpath.evaluation.evaluate; sys.exit('torch' in sys.modules or 'timm' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_grades_have_a_kappa_and_an_error_in_classes_beside_the_main_numbers(make_predictions: MakePredictions) -> None:
+    predictions = make_predictions(12, classes=CLASSES)
+    grades = evaluate(predictions, EvaluationSettings(replicates=100, ordered_classes=True))
+    assert grades.ordered_classes
+    kappa = grades.sides["test"].find("quadratic_kappa")
+    assert kappa is not None
+    assert kappa.low is not None
+    assert evaluate(predictions, QUICK).sides["test"].find("quadratic_kappa") is None
+
+
+def test_further_metrics_are_there_when_named(make_predictions: MakePredictions) -> None:
+    further = MetricSettings(also=("mcc", "f_beta", "pairwise_roc_auc"), beta=0.5)
+    evaluation = evaluate(make_predictions(13), EvaluationSettings(replicates=100, metrics=further))
+    numbers = evaluation.sides["test"]
+    f_half = numbers.find("f_beta", evaluation.positive_class)
+    assert f_half is not None
+    assert f_half.at == 0.5
+    assert numbers.find("mcc") is not None
+    assert "pairwise_roc_auc: left out, since there are two classes, and this is for more" in evaluation.warnings
+    assert Evaluation.from_dict(json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))) == evaluation
+
+
+def test_a_metric_for_classes_with_an_order_needs_the_order() -> None:
+    with pytest.raises(ValueError, match="names 'linear_kappa', which is for classes with an order; set ordered_class"):
+        EvaluationSettings(metrics=MetricSettings(also=("linear_kappa",)))
+    EvaluationSettings(metrics=MetricSettings(also=("all",)))
+
+
+@pytest.mark.parametrize(("method", "name"), [("percentile", "percentile"), ("bca", "bca"), ("analytic", "delong")])
+def test_every_kind_of_interval_is_named_beside_the_number(
+    make_predictions: MakePredictions, method: IntervalMethod, name: str
+) -> None:
+    settings = EvaluationSettings(replicates=200, interval=method, stratified=True)
+    evaluation = evaluate(make_predictions(14), settings)
+    headline = evaluation.headline("test")
+    assert headline is not None
+    assert headline.interval == name
+    assert headline.low is not None
+    assert headline.high is not None
+    assert headline.low < (headline.value or 0) < headline.high
+    assert evaluation.stratified
+
+
+def test_formulas_need_no_warning_that_resamples_are_too_few(make_predictions: MakePredictions) -> None:
+    predictions = make_predictions(15)
+    told = [evaluate(predictions, EvaluationSettings(replicates=100, interval=name)) for name in ("bca", "analytic")]
+    assert [any("bootstrap intervals are too narrow" in line for line in one.warnings) for one in told] == [True, False]
+    assert all(any("an AUC of" in line for line in one.warnings) for one in told)

@@ -7,21 +7,26 @@ the test side's truth never touches them. Drawing is left to the report.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from radpath.errors import DataError, SettingsError
 from radpath.evaluation.calibration import CalibrationSettings
 from radpath.evaluation.cases import CasePredictions, CaseSettings, pool_cases
-from radpath.evaluation.cautions import label_cautions, side_cautions, threshold_cautions
+from radpath.evaluation.cautions import (
+    label_cautions,
+    metric_cautions,
+    side_cautions,
+    stratum_cautions,
+    threshold_cautions,
+)
 from radpath.evaluation.conformal import ConformalSettings
 from radpath.evaluation.decision_curve import DecisionCurveSettings
-from radpath.evaluation.estimates import CaseEvaluation, Estimate, Evaluation, SideEvaluation, Unit
-from radpath.evaluation.intervals import Interval, percentile_interval, resample_cases
-from radpath.evaluation.metrics import METRICS, Column, columns_of, values_under
+from radpath.evaluation.estimates import CaseEvaluation, Evaluation, SideEvaluation, Unit
+from radpath.evaluation.estimating import IntervalMethod, IntervalPlan, estimate_all, estimate_baseline
+from radpath.evaluation.metrics import METRICS, MetricSettings, chosen_metrics
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.sample import Sample, take_sample
 from radpath.evaluation.subgroups import SubgroupSettings
@@ -32,14 +37,11 @@ from radpath.evaluation.thresholds import (
     choose_threshold,
     given_threshold,
 )
-from radpath.evaluation.undefined import number_or_none
 from radpath.records import SIDES, Side
 from radpath.seeding import generator_for
 from radpath.settings import Settings
 
 _NO_STAINS: Final = "evaluation.cases.stains is 'apart', but no image has a stain, so all count alike"
-
-BASELINE_METRICS: Final = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "brier", "log_loss")
 
 
 class EvaluationSettings(Settings):
@@ -55,16 +57,51 @@ class EvaluationSettings(Settings):
     """A threshold set by hand, which no rule then chooses; not set: threshold_rule chooses one."""
     confidence: float = Field(default=0.95, ge=0.5, lt=1)
     """Confidence of every interval, in [0.5, 1)."""
+    interval: IntervalMethod = "percentile"
+    """percentile: of the resamples; bca: corrected for bias and skewness (Efron 1987), for up to as much work again;
+    analytic: DeLong's for the ROC AUC of a class and Wilson's for accuracy, sensitivity, specificity and precision,
+    which hold for few cases too, and percentile for the others."""
     replicates: int = Field(default=2000, ge=100, le=100_000)
     """Bootstrap resamples of the cases."""
+    stratified: bool = False
+    """Whether every resample has as many cases of each class as there are, which is right where their numbers were
+    chosen, as in a case-control study. A case with images of several classes counts for the rarest of them."""
     seed: int = Field(default=0, ge=0)
     """Seed of the resamples, and of the folds of an SVM of cases."""
+    ordered_classes: bool | None = None
+    """Whether the order of the classes means something, as that of grades does; quadratic kappa and the mean absolute
+    error are then among the metrics. Not set: true where training.loss.kind is "ordinal"."""
+    metrics: MetricSettings = Field(default_factory=MetricSettings)
     cases: CaseSettings = Field(default_factory=CaseSettings)
-    subgroups: SubgroupSettings = Field(default_factory=SubgroupSettings)
     operating_points: OperatingPointSettings = Field(default_factory=OperatingPointSettings)
     calibration: CalibrationSettings = Field(default_factory=CalibrationSettings)
     conformal: ConformalSettings = Field(default_factory=ConformalSettings)
     decision_curve: DecisionCurveSettings = Field(default_factory=DecisionCurveSettings)
+    subgroups: SubgroupSettings = Field(default_factory=SubgroupSettings)
+
+    @model_validator(mode="after")
+    def _an_order_is_stated(self) -> "EvaluationSettings":
+        for name in self.metrics.also if self.ordered_classes is not True else ():
+            if name != "all" and METRICS[name].needs == "ordered classes":
+                raise ValueError(
+                    f"metrics.also names '{name}', which is for classes with an order; set ordered_classes to true "
+                    "where the order of the classes (data.class_order) means something"
+                )
+        return self
+
+    def with_order(self, *, ordinal: bool) -> "EvaluationSettings":
+        """Return the settings of a model that was trained on classes with an order, or without one.
+
+        >>> EvaluationSettings().with_order(ordinal=True).ordered_classes
+        True
+        """
+        return self if self.ordered_classes is not None else self.model_copy(update={"ordered_classes": ordinal})
+
+    def interval_plan(self) -> IntervalPlan:
+        """Return how intervals are found."""
+        return IntervalPlan(
+            method=self.interval, confidence=self.confidence, replicates=self.replicates, stratified=self.stratified
+        )
 
 
 def evaluate(
@@ -144,8 +181,16 @@ def _evaluate_units(
     sides = {side: _evaluate_side(side, samples, settings) for side, sample in samples.items() if len(sample)}
     if "train" not in sides:
         cautions.append(f"train: there are no labelled {unit}s, so there is no majority class to compare with")
+    cautions += metric_cautions(settings.metrics, num_classes=len(predictions.classes), unit=unit)
     for numbers in sides.values():
-        cautions += side_cautions(numbers, positive_class=positive_class, confidence=settings.confidence, unit=unit)
+        cautions += side_cautions(
+            numbers,
+            positive_class=positive_class,
+            confidence=settings.confidence,
+            resampled=settings.interval != "analytic",
+            unit=unit,
+        )
+        cautions += stratum_cautions(samples[numbers.side]) if settings.stratified else ()
     return Evaluation(
         classes=predictions.classes,
         positive_class=positive_class,
@@ -156,6 +201,8 @@ def _evaluate_units(
         sides=sides,
         warnings=tuple(cautions),
         unit=unit,
+        ordered_classes=settings.ordered_classes is True,
+        stratified=settings.stratified,
     )
 
 
@@ -221,72 +268,22 @@ def _evaluate_side(side: Side, samples: dict[Side, Sample], settings: Evaluation
     confusion = sample.confusion_under(weights)[0].astype(np.int64)
     decided, present = (np.unique(classes) for classes in (sample.decisions, sample.truth))
     collapsed = len(decided) == 1 and len(present) > 1
+    ordered = settings.ordered_classes is True
+    estimates = estimate_all(
+        sample,
+        chosen_metrics(settings.metrics, num_classes=len(sample.classes), ordered=ordered),
+        settings.metrics,
+        settings.interval_plan(),
+        generator=generator_for(settings.seed, "bootstrap", side),
+    )
     return SideEvaluation(
         side=side,
         num_images=len(sample),
         num_cases=sample.num_cases,
         images_per_class=sample.images_per_class(),
         cases_per_class=sample.cases_per_class(),
-        estimates=tuple(_estimates(sample, side, settings)),
+        estimates=tuple(estimates),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
         collapsed_to=sample.classes[decided[0]] if collapsed else None,
-        baseline=tuple(_baseline(sample, samples.get("train"))),
+        baseline=tuple(estimate_baseline(sample, samples.get("train"))),
     )
-
-
-def _estimates(sample: Sample, side: Side, settings: EvaluationSettings) -> Iterator[Estimate]:
-    """Yield every metric with its interval; all of them see the same resamples."""
-    columns = columns_of(sample, METRICS)
-    values = values_under(sample, np.ones((sample.num_cases, 1)), METRICS)[0]
-    if sample.num_cases < 2:
-        alone = Interval(low=None, high=None, num_undefined=0, note="no interval: there is only one case")
-        yield from (_estimate(column, value, alone) for column, value in zip(columns, values, strict=True))
-        return
-    portions = resample_cases(
-        sample.num_cases,
-        num_images=len(sample),
-        replicates=settings.replicates,
-        generator=generator_for(settings.seed, "bootstrap", side),
-    )
-    resampled = np.concatenate([values_under(sample, weights, METRICS) for weights in portions])
-    for column, value, spread in zip(columns, values, resampled.T, strict=True):
-        interval = percentile_interval(
-            spread.copy(), confidence=settings.confidence, undefined_when=METRICS[column.metric].undefined_when
-        )
-        yield _estimate(column, value, interval)
-
-
-def _estimate(column: Column, value: float, interval: Interval) -> Estimate:
-    """Join a value and its interval; an undefined value has no interval, whatever its resamples say."""
-    number = number_or_none(value)
-    if number is None:
-        note = f"undefined: {METRICS[column.metric].undefined_when}"
-        return Estimate(metric=column.metric, of_class=column.of_class, value=None, low=None, high=None, note=note)
-    return Estimate(
-        metric=column.metric,
-        of_class=column.of_class,
-        value=number,
-        low=interval.low,
-        high=interval.high,
-        note=interval.note,
-    )
-
-
-def _baseline(sample: Sample, train: Sample | None) -> Iterator[Estimate]:
-    """Yield what the class shares of the training side, and decisions for its majority class, would give."""
-    if train is None or len(train) == 0:
-        return
-    shares = np.bincount(train.truth, minlength=len(train.classes)) / len(train)
-    ignorant = Sample(
-        classes=sample.classes,
-        positive=sample.positive,
-        truth=sample.truth,
-        decisions=np.full(len(sample), shares.argmax()),
-        probabilities=np.tile(shares, (len(sample), 1)),
-        case_of=sample.case_of,
-        num_cases=sample.num_cases,
-    )
-    values = values_under(ignorant, np.ones((sample.num_cases, 1)), BASELINE_METRICS)[0]
-    no_interval = Interval(low=None, high=None, num_undefined=0, note=None)
-    columns = columns_of(ignorant, BASELINE_METRICS)
-    yield from (_estimate(column, value, no_interval) for column, value in zip(columns, values, strict=True))
