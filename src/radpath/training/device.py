@@ -176,7 +176,7 @@ def connect(settings: DeviceSettings) -> Fabric:
     Raises:
         DeviceError: the device, the number of devices or the precision is not available.
     """
-    if not is_settled(settings):  # a defect of radpath, never a user's
+    if settings.precision == "auto" or not is_settled(settings):  # a defect of radpath, never a user's
         raise AssertionError("device.precision and memory_format have to be settled before anything is computed")
     torchvision_compat.ensure_importable()  # Fabric looks at torchvision too
     launched = settings.launcher == "torchrun" and workers.is_started_by_torchrun()

@@ -157,7 +157,7 @@ def decide(rates: Mapping[Way, float], *, rounds: int) -> MeasuredPrecision:
     )
 
 
-Option = TypeVar("Option", Precision, MemoryFormat)
+Option = TypeVar("Option", bound=str)
 
 
 def _preferred(rates: Mapping[Option, float], *, least: float = WORTH_IT) -> Option:
