@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +21,7 @@ from radpath.evaluation.thresholds import decide
 from radpath.models.heads import HeadKind
 from radpath.recipes.analyses import read_sections
 from radpath.recipes.characteristics import characteristics_of
-from radpath.recipes.experiment import Experiment
+from radpath.recipes.experiment import Experiment, read_experiment
 from radpath.recipes.pictures import Pictures
 from radpath.recipes.running import (
     read_audit,
@@ -30,9 +31,11 @@ from radpath.recipes.running import (
     read_intensity,
     read_stain,
 )
+from radpath.recipes.staleness import require_same_settings
+from radpath.recipes.telling import say_path
 from radpath.recipes.training_summary import kept_epoch, training_limits
 from radpath.records import SIDES, Side
-from radpath.reporting.blocks import Table
+from radpath.reporting.blocks import Section, Table
 from radpath.reporting.card import write_model_card
 from radpath.reporting.characteristics_table import characteristics_table
 from radpath.reporting.content import (
@@ -47,7 +50,8 @@ from radpath.reporting.content import (
     SplitSummary,
     TrainingSummary,
 )
-from radpath.reporting.page import write_report
+from radpath.reporting.page import top_blocks, write_report
+from radpath.reporting.pdf import can_write_pdf, render_pdf, require_typst
 from radpath.reporting.sections import report_sections
 from radpath.reporting.table_files import write_drawings, write_tables
 from radpath.reporting.wording import reported_sides
@@ -71,6 +75,30 @@ _HEADS: Final[dict[HeadKind, str]] = {
 }
 
 
+def rebuild_report(root: Path, *, pdf: bool = False) -> None:
+    """Write the pages of a finished run again, from its files alone, without the model.
+
+    Args:
+        root: a run folder.
+        pdf: whether to make ``report.pdf`` too; one that is there is renewed in any case.
+
+    Raises:
+        StaleError: predictions or settings changed since the numbers were made.
+        RadpathError: the folder holds no finished run, or a PDF was asked for and cannot be made.
+    """
+    if pdf:
+        require_typst()
+    folder = RunFolder.open(root)
+    now = {"predictions.csv": files.digest_file(folder.predictions)} if folder.predictions.is_file() else {}
+    folder.require_fresh("evaluate", now, remedy="run `radpath evaluate` on the folder first")
+    experiment = read_experiment(folder.experiment, [])
+    require_same_settings(folder, experiment)
+    write_pages(gather_content(experiment, folder), folder, pdf=pdf)
+    say_path("Report", folder.report)
+    if folder.report_pdf.is_file():
+        say_path("PDF", folder.report_pdf)
+
+
 def write_run_report(experiment: Experiment, folder: RunFolder) -> None:
     """Write ``report.html``, ``figures/``, ``tables/`` and ``model_card.md`` from the other files of the folder.
 
@@ -80,13 +108,26 @@ def write_run_report(experiment: Experiment, folder: RunFolder) -> None:
     write_pages(gather_content(experiment, folder), folder)
 
 
-def write_pages(content: ReportContent, folder: RunFolder) -> None:
-    """Write what ``gather_content`` gathered as the page, its figures and the model card of a folder."""
+def write_pages(content: ReportContent, folder: RunFolder, *, pdf: bool = False) -> None:
+    """Write what ``gather_content`` gathered as the page, its figures, its tables and the model card of a folder.
+
+    A PDF that is there already is renewed, or removed where Typst is not installed, so that it never tells old numbers.
+    """
     sections = report_sections(content)
     write_drawings(sections, folder.figures)
     write_tables(sections, folder.tables)
     write_model_card(content, folder.model_card)
     write_report(content, folder.report, sections=sections)
+    if pdf or folder.report_pdf.is_file():
+        _write_pdf(content, folder, sections)
+
+
+def _write_pdf(content: ReportContent, folder: RunFolder, sections: Sequence[Section]) -> None:
+    folder.report_pdf.unlink(missing_ok=True)
+    if can_write_pdf():
+        top = top_blocks(content)
+        drawn = render_pdf(sections, title=content.title, lead=content.question, created=content.created, top=top)
+        files.write_bytes(folder.report_pdf, drawn)
 
 
 def gather_content(experiment: Experiment, folder: RunFolder, *, results: RunFolder | None = None) -> ReportContent:
@@ -111,23 +152,24 @@ def gather_content(experiment: Experiment, folder: RunFolder, *, results: RunFol
         question=experiment.question or _question(evaluation.classes),
         command=command,
         created=started.replace("T", " ").replace("+00:00", " UTC"),
-        data=_data(experiment.data, manifest, folder),
+        data=summarise_data(experiment.data, manifest, folder),
         samples=_samples(manifest, evaluation.classes, pictures),
         split=_split(experiment, folder),
-        characteristics=_characteristics(manifest, predictions),
+        characteristics=describe_sides(manifest, predictions),
         plan=read_choices(folder),
-        training=_training(experiment, folder),
+        training=summarise_training(experiment, folder),
         evaluation=evaluation,
         predictions=predictions,
-        mistakes=_mistakes(predictions, evaluation, pictures),
-        settings=_plain(experiment.model_dump(mode="json")),
-        environment=_plain(environment),
+        mistakes=mistakes_of(predictions, evaluation, pictures),
+        settings=plain_values(experiment.model_dump(mode="json")),
+        environment=plain_values(environment),
         limits=_limits(experiment, folder),
         sections=read_sections(results.root),
     )
 
 
-def _characteristics(manifest: Manifest, predictions: Predictions) -> Table | None:
+def describe_sides(manifest: Manifest, predictions: Predictions) -> Table | None:
+    """Return what the images of each side are like; None where nothing is known of them."""
     return characteristics_table(
         characteristics_of(manifest.table),
         record_ids=predictions.record_ids,
@@ -140,7 +182,8 @@ def _question(classes: Sequence[str]) -> str:
     return f"Which class does an image show: {', '.join(classes[:-1])} or {classes[-1]}?"
 
 
-def _data(data: DataSettings, manifest: Manifest, folder: RunFolder) -> DataSummary:
+def summarise_data(data: DataSettings, manifest: Manifest, folder: RunFolder) -> DataSummary:
+    """Return what the report says of the images of a folder's manifest, whose findings lie beside it."""
     kept = manifest.kept
     kinds = kept.group_by("format", "mode", "bit_depth").len().sort("len", descending=True)
     return DataSummary(
@@ -244,7 +287,8 @@ def _checks(experiment: Experiment, leaks: Sequence[str], audit: Audit) -> tuple
     return (*checks, Check(what=what, outcome="handled", detail=detail))
 
 
-def _training(experiment: Experiment, folder: RunFolder) -> TrainingSummary:
+def summarise_training(experiment: Experiment, folder: RunFolder) -> TrainingSummary:
+    """Return how the model of a run learned."""
     epochs = history.read_history(folder.history)
     chosen, rule = kept_epoch(experiment, epochs, folder)
     origin, learns = read_document(folder.weights, lambda found: (found["origin"], found["learns"]))
@@ -265,7 +309,7 @@ def _shown(epoch: history.Epoch) -> Epoch:
     return Epoch(**{name: getattr(epoch, name) for name in names})
 
 
-def _mistakes(predictions: Predictions, evaluation: Evaluation, pictures: Pictures) -> tuple[Mistake, ...]:
+def mistakes_of(predictions: Predictions, evaluation: Evaluation, pictures: Pictures) -> tuple[Mistake, ...]:
     """Return the wrongly decided images of the reported side whose truth was thought least probable."""
     side = reported_sides(evaluation)[0].side
     place = {name: column for column, name in enumerate(predictions.classes)}
@@ -298,7 +342,8 @@ def _worst(wrong: list[_Wrong], positive_class: str | None) -> list[_Wrong]:
     return sorted([*missed[:_MISTAKES_OF_A_KIND], *alarms[:_MISTAKES_OF_A_KIND]])
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, str]:
+def plain_values(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return nested values as texts under dotted names."""
     return {key: "not set" if value is None else str(value) for key, value in flatten(values).items()}
 
 
