@@ -19,7 +19,7 @@ from radpath.data.label_sets import (
 )
 from radpath.errors import DataError
 
-NAMES = st.text(st.characters(exclude_characters="{}|=", exclude_categories=("Cs",)), min_size=1).filter(
+NAMES = st.text(st.characters(exclude_characters="{}|=", exclude_categories=["Cs"]), min_size=1).filter(
     lambda name: name != "none of these"
 )
 

@@ -52,7 +52,7 @@ def test_it_is_the_log_loss_of_what_is_known(seed: int) -> None:
 def test_what_is_not_known_gives_no_gradient(kind: str) -> None:
     logits, labels = made_batch()
     logits.requires_grad_()
-    made_loss(labels, kind=kind, focal_gamma=0.5)(logits, labels).backward()
+    made_loss(labels, kind=kind, focal_gamma=0.5)(logits, labels).backward()  # type: ignore[no-untyped-call] # PyTorch leaves it untyped
     assert logits.grad is not None
     assert (logits.grad[labels.isnan()] == 0).all()
     assert (logits.grad[~labels.isnan()] != 0).all()
@@ -62,7 +62,7 @@ def test_a_batch_of_which_nothing_is_known_costs_nothing() -> None:
     logits, labels = made_batch()
     logits.requires_grad_()
     loss = made_loss(labels)(logits, torch.full_like(labels, torch.nan))
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call] # PyTorch leaves it untyped
     assert float(loss.detach()) == 0
     assert logits.grad is not None
     assert not logits.grad.any()

@@ -6,14 +6,19 @@ In: ``ReportContent``. Out: sections.
 from collections.abc import Mapping
 
 from radpath.reporting.blocks import Block, Bullets, Folded, Heading, Paragraph, Section, Table
-from radpath.reporting.content import ReportContent
+from radpath.reporting.content import ReportContent, RunFacts
 from radpath.reporting.limits import GAPS, derived_limits
 
 
 def limits_section(content: ReportContent) -> Section:
     """Return the limits of the results, and what a person has to fill in."""
+    return section_of_limits(derived_limits(content))
+
+
+def section_of_limits(limits: tuple[str, ...]) -> Section:
+    """Return a section of these limits, and of what a person has to fill in."""
     blocks = (
-        Bullets(items=derived_limits(content)),
+        Bullets(items=limits),
         Heading(text="What a person has to fill in", anchor="fill-in"),
         Paragraph(text="radpath cannot know these, and a reader needs them:"),
         Bullets(items=GAPS),
@@ -21,7 +26,7 @@ def limits_section(content: ReportContent) -> Section:
     return Section(anchor="limits", title="Limits", blocks=blocks)
 
 
-def reproduction_section(content: ReportContent) -> Section | None:
+def reproduction_section(content: RunFacts) -> Section | None:
     """Return settings and versions; None where nothing is known of them."""
     if not content.settings and not content.environment:
         return None

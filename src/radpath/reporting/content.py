@@ -158,14 +158,12 @@ class MemberScore:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ReportContent:
-    """Everything that the page, the figures and the model card show; what is not known is left out of them."""
+class RunFacts:
+    """Everything about a run but its results; what is not known is left out of the report."""
 
     title: str
     question: str
     """What the model is asked, in a sentence: "Is the lesion benign or malignant?"."""
-    evaluation: Evaluation
-    predictions: Predictions
     command: str = ""
     """The command line that made the run."""
     created: str = ""
@@ -181,24 +179,34 @@ class ReportContent:
     plan: tuple[Choice, ...] = ()
     training: TrainingSummary | None = None
     """None where nothing is known of a training."""
-    mistakes: tuple[Mistake, ...] = ()
-    """Worst first, all from the side that is reported first."""
     settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Every setting with its dotted name."""
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Versions, device, seeds."""
     limits: tuple[str, ...] = ()
     """Sentences to add to those that the page derives itself."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReportContent(RunFacts):
+    """Everything that the page, the figures and the model card show of a run whose images have one class each."""
+
+    evaluation: Evaluation
+    predictions: Predictions
+    mistakes: tuple[Mistake, ...] = ()
+    """Worst first, all from the side that is reported first."""
     members: tuple[MemberScore, ...] = ()
     """The runs that were joined, where these are the results of several."""
     sections: tuple[Section, ...] = ()
     """Further analyses, after the results."""
 
 
-def side_counts(content: ReportContent) -> tuple[SideCounts, ...]:
+def side_counts(content: RunFacts) -> tuple[SideCounts, ...]:
     """Return the counts of each side: of the split, or of the predictions where nothing is known of a split."""
     if content.split is not None:
         return content.split.sides
+    if not isinstance(content, ReportContent):
+        return ()
     return tuple(
         SideCounts(
             side=side.side,

@@ -1,6 +1,6 @@
 """The sections on the data and the split: where images come from and go, and what was checked on the sides.
 
-In: ``ReportContent``. Out: sections. Where a report is of predictions alone, they say what is not known.
+In: ``RunFacts``. Out: sections. Where a report is of predictions alone, they say what is not known.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from radpath.reporting.blocks import (
     Stage,
     Table,
 )
-from radpath.reporting.content import Check, DataSummary, Exclusion, ReportContent, side_counts
+from radpath.reporting.content import Check, DataSummary, Exclusion, RunFacts, side_counts
 from radpath.reporting.tables import count, split_table
 from radpath.reporting.wording import SIDE_NAMES
 
@@ -41,7 +41,7 @@ _FROM_A_TABLE: Final = (
 )
 
 
-def data_section(content: ReportContent, figures: Mapping[str, str]) -> Section:
+def data_section(content: RunFacts, figures: Mapping[str, str]) -> Section:
     """Return where the images come from, what they are like and what was left out."""
     sizes = Paragraph(text=_sizes_sentence(content.data)) if content.data else Paragraph(text=_FROM_A_TABLE)
     blocks: list[Block] = [*_assumed(content.data), _flow(content)]
@@ -74,7 +74,7 @@ def _assumed(data: DataSummary | None) -> list[Block]:
     return [Note(text=text, kind="warning")]
 
 
-def _flow(content: ReportContent) -> Flow:
+def _flow(content: RunFacts) -> Flow:
     sides = side_counts(content)
     dealt = Stage(
         boxes=tuple(
@@ -119,7 +119,7 @@ def _sizes_sentence(data: DataSummary) -> str:
     )
 
 
-def _samples(content: ReportContent) -> list[Block]:
+def _samples(content: RunFacts) -> list[Block]:
     galleries: list[Block] = [
         Gallery(
             caption=name,
@@ -160,7 +160,7 @@ def _finding_table(findings: tuple[Finding, ...]) -> Table:
     )
 
 
-def split_section(content: ReportContent) -> Section:
+def split_section(content: RunFacts) -> Section:
     """Return how the cases were dealt to the sides, and what was checked on them."""
     checks = content.split.checks if content.split else _checks_of_predictions(content)
     method = content.split.method if content.split else "The sides are those of the table of predictions."
@@ -180,8 +180,8 @@ def split_section(content: ReportContent) -> Section:
     return Section(anchor="split", title="Split", blocks=blocks)
 
 
-def _checks_of_predictions(content: ReportContent) -> tuple[Check, ...]:
-    cases = counted(len(set(content.predictions.cases)), "case")
+def _checks_of_predictions(content: RunFacts) -> tuple[Check, ...]:
+    cases = counted(sum(side.num_cases for side in side_counts(content)), "case")
     return (
         Check(what="No case is on two sides", outcome="passed", detail=cases),
         Check(

@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from radpath.data.findings import counted
 from radpath.records import SIDES, Side
 from radpath.reporting import results
-from radpath.reporting.content import ReportContent, SideCounts, TrainingSummary, side_counts
+from radpath.reporting.content import ReportContent, RunFacts, SideCounts, TrainingSummary, side_counts
 from radpath.reporting.svg import INK, PAPER, add_grid, colour_of, house_style, new_figure, shortened, to_svg
 from radpath.reporting.wording import SIDE_NAMES
 
@@ -33,10 +33,22 @@ def all_figures(content: ReportContent) -> dict[str, str]:
         "roc": lambda: results.roc_figure(content.evaluation, content.predictions),
         "precision_recall": lambda: results.pr_figure(content.evaluation, content.predictions),
         "confusion": lambda: results.confusion_figure(content.evaluation),
-        "class_balance": lambda: class_balance_figure(side_counts(content)),
-        "sizes": lambda: size_figure(content.data.sizes_px) if content.data else None,
-        "training": lambda: training_curves(content.training) if content.training else None,
     }
+    return {**_drawn(makers), **facts_figures(content)}
+
+
+def facts_figures(content: RunFacts) -> dict[str, str]:
+    """Return the same of those figures that show no results."""
+    return _drawn(
+        {
+            "class_balance": lambda: class_balance_figure(side_counts(content)),
+            "sizes": lambda: size_figure(content.data.sizes_px) if content.data else None,
+            "training": lambda: training_curves(content.training) if content.training else None,
+        }
+    )
+
+
+def _drawn(makers: Mapping[str, Callable[[], str | None]]) -> dict[str, str]:
     drawn = {name: make() for name, make in makers.items()}
     return {name: svg for name, svg in drawn.items() if svg is not None}
 

@@ -10,7 +10,7 @@ from scipy import stats
 from radpath.data.findings import counted
 from radpath.evaluation.cautions import limit_note
 from radpath.evaluation.estimates import SideEvaluation
-from radpath.reporting.content import ReportContent
+from radpath.reporting.content import ReportContent, RunFacts
 from radpath.reporting.wording import SIDE_NAMES, percent, reported_sides
 
 GAPS: Final = (
@@ -32,13 +32,17 @@ _ONE_SOURCE: Final = (
 )
 
 
+STANDING: Final = (_ONE_SOURCE, _NOT_A_DEVICE)
+"""What no result of a single study can say."""
+
+
 def derived_limits(content: ReportContent) -> tuple[str, ...]:
     """Return the limits that follow from the data and the split, then the caller's own, then the standing ones."""
     side = reported_sides(content.evaluation)[0]
     limits = [*_weak_evidence(content), limit_note(side, confidence=content.evaluation.confidence)]
     if all(side.cases_per_class.values()):
         limits.append(_best_case(side, confidence=content.evaluation.confidence))
-    return (*limits, *content.limits, _ONE_SOURCE, _NOT_A_DEVICE)
+    return (*limits, *content.limits, *STANDING)
 
 
 def _weak_evidence(content: ReportContent) -> list[str]:
@@ -56,12 +60,18 @@ def _weak_evidence(content: ReportContent) -> list[str]:
         )
     if content.split is None:
         limits.append("Nothing here could check that no image is on two sides: only predictions were given.")
-    if content.data is not None and content.data.num_cases_assumed:
-        limits.append(
-            f"The case of {counted(content.data.num_cases_assumed, 'image')} is assumed: each counts as its own. "
-            "Images of one patient on two sides would make the results too good, and nothing here can see it."
-        )
-    return limits
+    return [*limits, *assumed_cases(content)]
+
+
+def assumed_cases(content: RunFacts) -> list[str]:
+    """Return what follows from cases that nobody named."""
+    if content.data is None or not content.data.num_cases_assumed:
+        return []
+    sentence = (
+        f"The case of {counted(content.data.num_cases_assumed, 'image')} is assumed: each counts as its own. "
+        "Images of one patient on two sides would make the results too good, and nothing here can see it."
+    )
+    return [sentence]
 
 
 def _best_case(side: SideEvaluation, *, confidence: float) -> str:

@@ -1,18 +1,18 @@
 """The section on how the model was planned and how it learned.
 
-In: ``ReportContent``. Out: a section, or None where nothing is known of a training.
+In: ``RunFacts``. Out: a section, or None where nothing is known of a training.
 """
 
 from collections.abc import Mapping
 
 from radpath.data.findings import counted
 from radpath.reporting.blocks import Block, Drawing, Folded, Heading, Paragraph, Section, Table
-from radpath.reporting.content import Choice, ReportContent, TrainingSummary
+from radpath.reporting.content import Choice, RunFacts, TrainingSummary
 from radpath.reporting.tables import history_table
 from radpath.reporting.wording import SIDE_NAMES, percent
 
 
-def training_section(content: ReportContent, figures: Mapping[str, str]) -> Section | None:
+def training_section(content: RunFacts, figures: Mapping[str, str]) -> Section | None:
     """Return the plan, what was trained and which epoch was kept."""
     training = content.training
     if training is None:
