@@ -3,14 +3,17 @@ from typing import Any, get_args
 
 from radpath.evaluation.cases import CaseRule
 from radpath.evaluation.estimates import Estimate
+from radpath.evaluation.intervals import IntervalName
 from radpath.evaluation.thresholds import ThresholdRule
 from radpath.reporting.content import ReportContent
 from radpath.reporting.wording import (
     CASE_RULES,
     THRESHOLD_RULES,
     case_sentence,
+    estimate_label,
     estimate_text,
     headline_sentence,
+    interval_sentence,
     metric_label,
     overall_label,
     reported_sides,
@@ -91,3 +94,32 @@ def test_how_images_became_cases_is_told(two_classes: ReportContent) -> None:
         "machines that were trained without it. 1 case with labels of several classes left out."
     )
     assert set(CASE_RULES) == set(get_args(CaseRule)) - {"none"}
+
+
+def test_a_metric_that_is_set_to_something_is_named_with_it() -> None:
+    estimate = Estimate(
+        metric="sensitivity_at_specificity", of_class="malignant", value=0.8, low=0.7, high=0.9, note=None, at=0.95
+    )
+    assert estimate_label(estimate, "malignant") == "Sensitivity at specificity 0.95, malignant"
+    of_all = dataclasses.replace(estimate, of_class=None)
+    assert estimate_label(of_all, None) == "Sensitivity at specificity 0.95, mean of classes"
+
+
+def test_how_intervals_were_found_is_said_by_what_was_used(two_classes: ReportContent) -> None:
+    evaluation = two_classes.evaluation
+    replicates = f"{evaluation.replicates:,}"
+    assert interval_sentence(evaluation) == (
+        f"Intervals: percentiles of {replicates} bootstrap resamples of whole cases."
+    )
+    side = evaluation.sides["test"]
+    kinds: tuple[IntervalName | None, ...] = ("delong", None, "wilson", "percentile")
+    estimates = tuple(dataclasses.replace(one, interval=kind) for one, kind in zip(side.estimates, kinds, strict=False))
+    mixed = dataclasses.replace(
+        evaluation, stratified=True, sides={"test": dataclasses.replace(side, estimates=estimates)}
+    )
+    assert interval_sentence(mixed) == (
+        f"Intervals: DeLong for the ROC AUC, Wilson for shares, percentiles of {replicates} bootstrap resamples of "
+        "whole cases within each class for the others."
+    )
+    nothing = dataclasses.replace(mixed, sides={"test": dataclasses.replace(side, estimates=())})
+    assert interval_sentence(nothing) == "There are no intervals."

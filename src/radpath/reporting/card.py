@@ -19,6 +19,7 @@ from radpath.reporting.table_layout import LaidCell, lay_out
 from radpath.reporting.wording import (
     case_sentence,
     headline_sentence,
+    interval_sentence,
     percent,
     threshold_sentence,
 )
@@ -95,7 +96,7 @@ def _results(content: ReportContent) -> list[str]:
 
 
 def _table_of_results(evaluation: Evaluation) -> list[str]:
-    about = f"{percent(evaluation.confidence, 0)} intervals from {evaluation.replicates:,} resamples of whole cases."
+    about = f"Each number with its {percent(evaluation.confidence, 0)} interval. {interval_sentence(evaluation)}"
     return [about, "", *_table_of(tables.results_table(evaluation, name="results"))]
 
 

@@ -119,7 +119,7 @@ def intervals_figure(evaluation: Evaluation) -> str:
     """Return the overall metrics as dots with their intervals beside the majority-class baseline."""
     side = reported_sides(evaluation)[0]
     rows = [row for row in overall_estimates(side.estimates, evaluation.positive_class) if _rises_to_one(row)]
-    labels = [metric_label(row.metric) for row in rows]
+    labels = [metric_label(row.metric, row.at) for row in rows]
     interval = f"{percent(evaluation.confidence, 0)} interval"
     with house_style():
         figure, axis = new_figure(80 + 27 * len(rows))

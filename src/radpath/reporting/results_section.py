@@ -42,7 +42,10 @@ def results_section(content: ReportContent, figures: Mapping[str, str]) -> Secti
         blocks += [Heading(text="Members", anchor="members"), tables.members_table(content.members, evaluation)]
     if evaluation.by_case is not None:
         blocks += _by_case(evaluation.by_case)
-    definitions = tuple(f"{metric.title}: {metric.formula}" for metric in METRICS.values())
+    definitions = tuple(
+        f"{METRICS[name].title_at(at)}: {METRICS[name].formula}"
+        for name, at in {one.metric: one.at for one in reported_sides(evaluation)[0].estimates}.items()
+    )
     blocks.append(Folded(summary="How each number is defined", blocks=(Bullets(items=definitions),)))
     return Section(anchor="results", title="Results", blocks=tuple(blocks))
 

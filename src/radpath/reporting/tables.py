@@ -14,7 +14,15 @@ from radpath.evaluation.metrics import METRICS
 from radpath.reporting.blocks import Number, Table
 from radpath.reporting.content import Epoch, MemberScore, SideCounts
 from radpath.reporting.results import overall_estimates
-from radpath.reporting.wording import SIDE_NAMES, estimate_label, metric_label, overall_label, percent, reported_sides
+from radpath.reporting.wording import (
+    SIDE_NAMES,
+    estimate_label,
+    interval_sentence,
+    metric_label,
+    overall_label,
+    percent,
+    reported_sides,
+)
 
 _NOTHING: Final = "–"  # noqa: RUF001 - a dash in a cell that stays empty
 _UNDEFINED: Final = "undefined"
@@ -81,9 +89,8 @@ def _side_title(side: SideEvaluation, evaluation: Evaluation) -> str:
 def _results_caption(evaluation: Evaluation) -> str:
     side = SIDE_NAMES[reported_sides(evaluation)[0].side].lower()
     return (
-        f"Each number with its {percent(evaluation.confidence, 0)} interval ({evaluation.replicates:,} bootstrap "
-        "resamples of whole cases), beside what always answering with the most frequent training class gives on the "
-        f"{side} side."
+        f"Each number with its {percent(evaluation.confidence, 0)} interval, beside what always answering with the "
+        f"most frequent training class gives on the {side} side. {interval_sentence(evaluation)}"
     )
 
 
@@ -138,11 +145,11 @@ def class_tables(evaluation: Evaluation) -> list[Table]:
 
 
 def _class_table(side: SideEvaluation, classes: Sequence[str]) -> Table:
-    metrics = list(dict.fromkeys(one.metric for one in side.estimates if one.of_class is not None))
+    metrics = {one.metric: one.at for one in side.estimates if one.of_class is not None}
     return Table(
         name=f"classes-{side.side}",
         caption=f"Each class on the {SIDE_NAMES[side.side].lower()} side.",
-        columns=("Class", "Images", "Cases", *(metric_label(metric) for metric in metrics)),
+        columns=("Class", "Images", "Cases", *(metric_label(metric, at) for metric, at in metrics.items())),
         rows=tuple(
             (
                 name,

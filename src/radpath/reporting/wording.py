@@ -46,26 +46,41 @@ def reported_sides(evaluation: Evaluation) -> list[SideEvaluation]:
     return [evaluation.sides[side] for side in REPORTING_ORDER if side in evaluation.sides]
 
 
-def metric_label(metric: str) -> str:
-    """Return a metric's name as prose has it, without what stands in brackets.
+def metric_label(metric: str, at: float | None = None) -> str:
+    """Return a metric's name as prose has it, with what it is set to, without what stands in brackets.
 
-    >>> metric_label("precision"), metric_label("roc_auc")
-    ('Precision', 'ROC AUC')
+    >>> metric_label("precision"), metric_label("f_beta", 0.5)
+    ('Precision', 'F0.5')
     """
-    return METRICS[metric].title.partition(" (")[0]
+    return METRICS[metric].title_at(at).partition(" (")[0]
 
 
-def overall_label(metric: str, positive_class: str | None) -> str:
+def overall_label(metric: str, positive_class: str | None, at: float | None = None) -> str:
     """Return the name of a number of all classes; a mean of classes says so, since there are other ways to sum up."""
     is_mean = positive_class is None and METRICS[metric].scope == "class and macro"
-    return f"{metric_label(metric)}, mean of classes" if is_mean else metric_label(metric)
+    return f"{metric_label(metric, at)}, mean of classes" if is_mean else metric_label(metric, at)
 
 
 def estimate_label(estimate: Estimate, positive_class: str | None) -> str:
     """Return the metric's name with the class that it is about, if it is about one."""
     if estimate.of_class is None:
-        return overall_label(estimate.metric, positive_class)
-    return f"{metric_label(estimate.metric)}, {estimate.of_class}"
+        return overall_label(estimate.metric, positive_class, estimate.at)
+    return f"{metric_label(estimate.metric, estimate.at)}, {estimate.of_class}"
+
+
+def interval_sentence(evaluation: Evaluation) -> str:
+    """Return how the intervals of the side reported first were found."""
+    kinds = dict.fromkeys(one.interval for one in reported_sides(evaluation)[0].estimates if one.interval)
+    draws = "resamples of whole cases" if not evaluation.stratified else "resamples of whole cases within each class"
+    words = {
+        "delong": "DeLong for the ROC AUC",
+        "wilson": "Wilson for shares",
+        "bca": f"bias-corrected and accelerated (BCa) from {evaluation.replicates:,} bootstrap {draws}",
+        "percentile": f"percentiles of {evaluation.replicates:,} bootstrap {draws}",
+    }
+    found = [words[kind] for kind in words if kind in kinds]
+    others = " for the others" if len(found) > 1 else ""
+    return f"Intervals: {', '.join(found)}{others}." if found else "There are no intervals."
 
 
 def value_text(estimate: Estimate) -> str:
