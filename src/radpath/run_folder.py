@@ -155,8 +155,18 @@ class RunFolder:
 
     @property
     def thresholds(self) -> Path:
-        """The operating point, fixed on validation."""
+        """The operating points, of images and of cases, fixed on validation."""
         return self.root / "thresholds.json"
+
+    @property
+    def calibration(self) -> Path:
+        """The correction of probabilities, fitted on validation; only where one was."""
+        return self.root / "calibration.json"
+
+    @property
+    def conformal(self) -> Path:
+        """The limits of prediction sets, found on validation; only where there are any."""
+        return self.root / "conformal.json"
 
     @property
     def metrics(self) -> Path:
@@ -187,6 +197,11 @@ class RunFolder:
     def report(self) -> Path:
         """The page for people."""
         return self.root / "report.html"
+
+    @property
+    def report_pdf(self) -> Path:
+        """The same on paper; only where `radpath report --pdf` made one, which every later report renews."""
+        return self.root / "report.pdf"
 
     @property
     def model_card(self) -> Path:

@@ -28,7 +28,7 @@ def fitted(predictions: Predictions, method: Method, alpha: float = 0.1) -> Conf
 
 def single(probabilities: np.ndarray, truth: np.ndarray, num_validation: int) -> Predictions:
     """One image a case; the first rows are validation, the others test."""
-    sides: list[Side] = ["validation"] * num_validation + ["test"] * (len(truth) - num_validation)
+    sides: list[Side] = ["validation" if row < num_validation else "test" for row in range(len(truth))]
     names = tuple(f"case {row}" for row in range(len(truth)))
     classes = THREE[: probabilities.shape[1]]
     return Predictions(

@@ -45,6 +45,8 @@ class Abstention:
     side: Side
     num_images: int
     num_cases: int
+    confidence: float
+    """Of every interval."""
     positive_class: str | None
     area: Measured
     """Below the risk over all shares (AURC), 0 to 1; an order by chance gives the risk of all images."""
@@ -73,6 +75,7 @@ def assess_abstention(predictions: Predictions, evaluation: Evaluation) -> Abste
         side=side,
         num_images=len(sample),
         num_cases=sample.num_cases,
+        confidence=evaluation.confidence,
         positive_class=positive_class,
         area=area,
         best_area=float((np.cumsum(np.sort(wrong)) / np.arange(1, len(sample) + 1)).mean()),

@@ -116,6 +116,8 @@ class Calibration:
     side: Side
     num_images: int
     num_cases: int
+    confidence: float
+    """Of every interval."""
     before: Reliability
     after: Reliability | None
     """``None`` where nothing is corrected."""
@@ -123,16 +125,29 @@ class Calibration:
     reason: str
     """Why nothing is corrected; empty where something is."""
     moved_by: str | None
-    """What in the training moved the probabilities away from the shares of the classes, in words."""
+    """What in the training moved the probabilities, in sentences."""
 
 
 def assess_calibration(
-    predictions: Predictions, evaluation: Evaluation, settings: CalibrationSettings, *, moved_by: str | None = None
+    predictions: Predictions,
+    evaluation: Evaluation,
+    settings: CalibrationSettings,
+    *,
+    moved_by: str | None = None,
+    frozen: Calibrator | None = None,
 ) -> Calibration:
-    """Return how far the probabilities can be believed before and after the correction."""
+    """Return how far the probabilities can be believed before and after the correction.
+
+    Args:
+        predictions: of one model.
+        evaluation: of them.
+        settings: the method.
+        moved_by: what in the training moved the probabilities, in sentences.
+        frozen: a correction of an earlier run to use unchanged; without it, one is fitted on the validation side.
+    """
     side = judged_side(evaluation)
     sample = take_sample(predictions, side, positive_class=evaluation.positive_class, threshold=evaluation.threshold)
-    fitted = fit_calibrator(predictions, settings)
+    fitted = fit_calibrator(predictions, settings) if frozen is None else frozen
     calibrator, reason = (fitted, "") if isinstance(fitted, Calibrator) else (None, fitted)
     after = None
     if calibrator is not None:
@@ -143,6 +158,7 @@ def assess_calibration(
         side=side,
         num_images=len(sample),
         num_cases=sample.num_cases,
+        confidence=evaluation.confidence,
         before=assess_reliability(sample, side=side, evaluation=evaluation),
         after=after,
         calibrator=calibrator,

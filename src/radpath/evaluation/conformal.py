@@ -92,6 +92,8 @@ class Conformal:
     side: Side
     num_images: int
     num_cases: int
+    confidence: float
+    """Of every interval."""
     coverage: Measured | None
     """Share of the images whose set holds their truth; this and the next are ``None`` without sets."""
     class_coverage: dict[str, Measured]
@@ -166,14 +168,28 @@ def _exact(alpha: float) -> Fraction:
     return Fraction(repr(alpha))
 
 
-def assess_conformal(predictions: Predictions, evaluation: Evaluation, settings: ConformalSettings) -> Conformal:
-    """Return how often the sets hold the truth on the judged side, and how large they are."""
+def assess_conformal(
+    predictions: Predictions,
+    evaluation: Evaluation,
+    settings: ConformalSettings,
+    *,
+    frozen: ConformalSets | None = None,
+) -> Conformal:
+    """Return how often the sets hold the truth on the judged side, and how large they are.
+
+    Args:
+        predictions: of one model.
+        evaluation: of them.
+        settings: the method.
+        frozen: limits of an earlier run to use unchanged; without them, they are found on the validation side.
+    """
     side = judged_side(evaluation)
     sample = take_sample(predictions, side, positive_class=evaluation.positive_class, threshold=evaluation.threshold)
-    fitted = fit_conformal(predictions, settings, seed=evaluation.seed)
+    fitted = fit_conformal(predictions, settings, seed=evaluation.seed) if frozen is None else frozen
     if isinstance(fitted, str):
         return Conformal(
             sets=None, reason=fitted, side=side, num_images=len(sample), num_cases=sample.num_cases,
+        confidence=evaluation.confidence,
             coverage=None, class_coverage={}, mean_size=None, sizes=(),
         )  # fmt: skip
     coverage, mean_size, *rest = _numbers(sample, fitted.sets(sample.probabilities), side, evaluation)
@@ -184,6 +200,7 @@ def assess_conformal(predictions: Predictions, evaluation: Evaluation, settings:
         side=side,
         num_images=len(sample),
         num_cases=sample.num_cases,
+        confidence=evaluation.confidence,
         coverage=coverage,
         class_coverage=dict(zip(sample.classes, rest[:width], strict=True)),
         mean_size=mean_size,

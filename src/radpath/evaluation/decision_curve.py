@@ -62,6 +62,8 @@ class DecisionCurve:
     side: Side
     num_images: int
     num_cases: int
+    confidence: float
+    """Of every interval."""
     prevalence: float
     points: tuple[DecisionPoint, ...]
 
@@ -96,6 +98,7 @@ def assess_decision_curve(
         side=side,
         num_images=len(sample),
         num_cases=sample.num_cases,
+        confidence=evaluation.confidence,
         prevalence=float((sample.truth == place).mean()),
         points=tuple(
             DecisionPoint(

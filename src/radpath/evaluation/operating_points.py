@@ -44,6 +44,8 @@ class OperatingPoints:
     side: Side
     num_images: int
     num_cases: int
+    confidence: float
+    """Of every interval."""
     prevalence: float
     """Share of positive images on the judged side, on which both predictive values depend."""
     points: tuple[OperatingPoint, ...]
@@ -52,21 +54,34 @@ class OperatingPoints:
 
 
 def assess_operating_points(
-    predictions: Predictions, evaluation: Evaluation, asked: OperatingPointSettings
+    predictions: Predictions,
+    evaluation: Evaluation,
+    asked: OperatingPointSettings,
+    *,
+    frozen: tuple[Threshold, ...] | None = None,
 ) -> OperatingPoints | None:
-    """Return every threshold with its numbers; ``None`` where more than two classes leave no threshold to choose."""
+    """Return every threshold with its numbers; ``None`` where more than two classes leave no threshold to choose.
+
+    Args:
+        predictions: of one model.
+        evaluation: of them.
+        asked: what the rules ask for.
+        frozen: thresholds of an earlier run to use unchanged; without them, they are chosen on the validation side.
+    """
     positive_class, decision = evaluation.positive_class, evaluation.threshold
     if positive_class is None or decision is None:
         return None
     side = judged_side(evaluation)
     sample = take_sample(predictions, side, positive_class=positive_class, threshold=decision)
-    others = [threshold for threshold in frozen_points(predictions, decision, asked) if threshold.rule != decision.rule]
+    points = frozen_points(predictions, decision, asked) if frozen is None else frozen
+    others = [threshold for threshold in points if threshold.rule != decision.rule]
     answered = {threshold.rule for threshold in (decision, *others)}
     return OperatingPoints(
         positive_class=positive_class,
         side=side,
         num_images=len(sample),
         num_cases=sample.num_cases,
+        confidence=evaluation.confidence,
         prevalence=float((sample.truth == sample.positive).mean()),
         points=tuple(
             _point(threshold, sample, side, evaluation, is_decision=threshold is decision)

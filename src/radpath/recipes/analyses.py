@@ -17,11 +17,22 @@ from pydantic import TypeAdapter, ValidationError
 
 from radpath import files
 from radpath.errors import DataError
+from radpath.evaluation.abstention import Abstention, assess_abstention
+from radpath.evaluation.calibration import Calibration, assess_calibration
+from radpath.evaluation.conformal import Conformal, assess_conformal
+from radpath.evaluation.decision_curve import DecisionCurve, assess_decision_curve
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import EvaluationSettings
+from radpath.evaluation.operating_points import OperatingPoints, assess_operating_points
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.subgroups import Subgroups, assess_subgroups
+from radpath.recipes.frozen import Frozen, freeze
+from radpath.reporting.abstention_section import abstention_section
 from radpath.reporting.blocks import Section
+from radpath.reporting.calibration_section import calibration_section
+from radpath.reporting.conformal_section import conformal_section
+from radpath.reporting.decision_curve_section import decision_curve_section
+from radpath.reporting.operating_points_section import operating_points_section
 from radpath.reporting.subgroups_section import subgroups_section
 
 
@@ -35,6 +46,10 @@ class Judged:
     characteristics: pl.DataFrame | None
     """What is known of the images beside truth and case (size, scanner, site, age, ...): column ``record_id`` and one
     column each, one row an image of ``predictions`` in any order; None where nothing is."""
+    frozen: Frozen | None = None
+    """What an earlier run fixed on its validation side, to use unchanged; None: it is fitted on that of these."""
+    moved_by: str | None = None
+    """What in the training moved the probabilities, in sentences; None for nothing."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,7 +70,45 @@ def _subgroups(judged: Judged) -> Subgroups | None:
     return assess_subgroups(judged.predictions, judged.evaluation, judged.characteristics, judged.settings.subgroups)
 
 
+def _operating_points(judged: Judged) -> OperatingPoints | None:
+    frozen = None if judged.frozen is None else judged.frozen.points
+    return assess_operating_points(
+        judged.predictions, judged.evaluation, judged.settings.operating_points, frozen=frozen
+    )
+
+
+def _calibration(judged: Judged) -> Calibration:
+    frozen = None if judged.frozen is None else judged.frozen.calibrator
+    return assess_calibration(
+        judged.predictions, judged.evaluation, judged.settings.calibration, moved_by=judged.moved_by, frozen=frozen
+    )
+
+
+def _conformal(judged: Judged) -> Conformal:
+    frozen = None if judged.frozen is None else judged.frozen.sets
+    return assess_conformal(judged.predictions, judged.evaluation, judged.settings.conformal, frozen=frozen)
+
+
+def _decision_curve(judged: Judged) -> DecisionCurve | None:
+    frozen = judged.frozen or freeze(judged.predictions, judged.evaluation, judged.settings)
+    return assess_decision_curve(
+        judged.predictions, judged.evaluation, judged.settings.decision_curve, calibrator=frozen.calibrator
+    )
+
+
 ANALYSES: Final[tuple[Analysis, ...]] = (
+    Analysis(
+        name="operating_points", result=OperatingPoints, assess=_operating_points, section=operating_points_section
+    ),
+    Analysis(name="calibration", result=Calibration, assess=_calibration, section=calibration_section),
+    Analysis(name="conformal", result=Conformal, assess=_conformal, section=conformal_section),
+    Analysis(
+        name="abstention",
+        result=Abstention,
+        assess=lambda judged: assess_abstention(judged.predictions, judged.evaluation),
+        section=abstention_section,
+    ),
+    Analysis(name="decision_curve", result=DecisionCurve, assess=_decision_curve, section=decision_curve_section),
     Analysis(name="subgroups", result=Subgroups, assess=_subgroups, section=subgroups_section),
 )
 

@@ -11,6 +11,7 @@ from radpath.evaluation.predictions import read_predictions
 from radpath.recipes.analyses import Judged, analyse
 from radpath.recipes.ensemble import judge_ensemble
 from radpath.recipes.experiment import read_experiment
+from radpath.recipes.frozen import freeze, write_frozen
 from radpath.recipes.judging import evaluate_run
 from radpath.recipes.report import write_run_report
 from radpath.recipes.staleness import require_same_settings
@@ -55,7 +56,12 @@ def _evaluate_table(path: Path, assignments: list[str], out: Path | None) -> Eva
     evaluation, cases = evaluate_with_cases(predictions, settings)
     say_results(evaluation)
     if out is not None:
-        analyse(Judged(predictions=predictions, evaluation=evaluation, settings=settings, characteristics=None), out)
+        frozen = freeze(predictions, evaluation, settings)
+        write_frozen(frozen, evaluation, RunFolder(out))
+        judged = Judged(
+            predictions=predictions, evaluation=evaluation, settings=settings, characteristics=None, frozen=frozen
+        )
+        analyse(judged, out)
         if cases is not None:
             write_case_predictions(cases, out / "case_predictions.csv")
         files.write_json(out / "metrics.json", evaluation.to_dict())

@@ -10,13 +10,15 @@ from radpath.evaluation.predictions import Predictions, read_predictions
 from radpath.recipes.analyses import Judged, analyse
 from radpath.recipes.characteristics import characteristics_of
 from radpath.recipes.experiment import Experiment
+from radpath.recipes.frozen import freeze, write_frozen
+from radpath.recipes.training_summary import moved_probabilities
 from radpath.run_folder import RunFolder
 
 
 def evaluate_run(
     experiment: Experiment, folder: RunFolder, *, characteristics: pl.DataFrame | None = None
 ) -> tuple[Predictions, Evaluation]:
-    """Turn ``predictions.csv`` into ``metrics.json``, ``thresholds.json``, ``analyses/`` and, by case, a table.
+    """Turn ``predictions.csv`` into ``metrics.json``, what is frozen, ``analyses/`` and, by case, a table.
 
     Args:
         experiment: the settings of the run.
@@ -24,19 +26,22 @@ def evaluate_run(
         characteristics: what is known of each image, where the folder holds no manifest of its own.
     """
     predictions = read_predictions(folder.predictions)
-    evaluation, cases = evaluate_with_cases(predictions, experiment.evaluation)
+    settings = experiment.evaluation.with_order(ordinal=experiment.training.loss.kind == "ordinal")
+    evaluation, cases = evaluate_with_cases(predictions, settings)
     if cases is not None:
         write_case_predictions(cases, folder.case_predictions)
     files.write_json(folder.metrics, evaluation.to_dict())
-    threshold = evaluation.threshold
-    files.write_json(folder.thresholds, threshold.to_dict() if threshold else {"rule": "highest probability"})
+    frozen = freeze(predictions, evaluation, settings)
+    write_frozen(frozen, evaluation, folder)
     if characteristics is None and folder.manifest.is_file():
         characteristics = characteristics_of(pl.read_parquet(folder.manifest))
     judged = Judged(
         predictions=predictions,
         evaluation=evaluation,
-        settings=experiment.evaluation,
+        settings=settings,
         characteristics=characteristics,
+        frozen=frozen,
+        moved_by=moved_probabilities(experiment.training),
     )
     analyse(judged, folder.root)
     folder.stamp("evaluate", {"predictions.csv": files.digest_file(folder.predictions)})

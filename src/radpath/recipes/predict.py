@@ -14,10 +14,11 @@ from radpath import files
 from radpath.data.findings import counted, shortened
 from radpath.data.location import Location
 from radpath.data.manifest import Finding, Manifest
-from radpath.evaluation.thresholds import Threshold, decide
+from radpath.evaluation.thresholds import decide
 from radpath.progress import track
 from radpath.recipes.ensemble import read_ensemble, require_same_model
 from radpath.recipes.experiment import Experiment, read_experiment
+from radpath.recipes.frozen import Frozen, frozen_columns, read_frozen
 from radpath.recipes.gathering import gather_unlabelled, run_name
 from radpath.recipes.precision import with_precision_of_run
 from radpath.recipes.predict_cases import predict_cases
@@ -32,7 +33,7 @@ from radpath.training.prediction import predict
 
 
 def predict_new(run: Path, images: Location, *, out: Path | None, assignments: Sequence[str] = ()) -> Path:
-    """Write one row for each new image: its decision and one probability a class; return the file.
+    """Write one row for each new image: its decision, probabilities as given and corrected, its set; return the file.
 
     Beside it go the images that were excluded and, where cases have several images, one row a case.
 
@@ -50,9 +51,10 @@ def predict_new(run: Path, images: Location, *, out: Path | None, assignments: S
     folder = RunFolder(run) if RunFolder(run).ensemble.is_file() else RunFolder.open(run)
     seen = (_seen_by_members if folder.ensemble.is_file() else _seen_by_run)(folder, images, assignments)
     manifest, probabilities, classes = seen.manifest, seen.probabilities, seen.classes
-    decisions = decide(probabilities, classes=classes, threshold=_frozen_threshold(folder))
+    frozen = read_frozen(folder)
+    decisions = decide(probabilities, classes=classes, threshold=frozen.threshold)
     path = _table_to_write(out, folder, f"{run_name(images)}.csv")
-    _write(manifest, probabilities, [classes[place] for place in decisions], classes, path)
+    _write(manifest, probabilities, [classes[place] for place in decisions], classes, path, frozen=frozen)
     say_findings(manifest.findings)
     counts = np.bincount(decisions, minlength=len(classes))
     excluded = f", {len(manifest.excluded):,} excluded" if len(manifest.excluded) else ""
@@ -162,11 +164,6 @@ def _compare(new: pl.DataFrame, seen: pl.DataFrame) -> tuple[Finding, Finding]:
     )
 
 
-def _frozen_threshold(folder: RunFolder) -> Threshold | None:
-    values = files.read_json(folder.thresholds)
-    return Threshold.from_dict(values) if "value" in values else None
-
-
 def _probabilities(
     experiment: Experiment, manifest: Manifest, classes: tuple[str, ...], folder: RunFolder, fabric: Fabric
 ) -> np.ndarray:
@@ -187,13 +184,20 @@ def _probabilities(
 
 
 def _write(
-    manifest: Manifest, probabilities: np.ndarray, decisions: list[str], classes: tuple[str, ...], path: Path
+    manifest: Manifest,
+    probabilities: np.ndarray,
+    decisions: list[str],
+    classes: tuple[str, ...],
+    path: Path,
+    *,
+    frozen: Frozen,
 ) -> None:
     """Write the table, and beside it the images that were excluded."""
     columns = [
         pl.Series(name, column.copy())
         for name, column in zip(probability_columns(list(classes)), probabilities.T, strict=True)
     ]
+    columns += frozen_columns(frozen, probabilities, classes)
     table = manifest.kept.select("record_id").with_columns(pl.Series("decision", decisions), *columns)
     with files.whole_file(path) as unfinished:
         table.write_csv(unfinished)

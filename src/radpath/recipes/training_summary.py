@@ -56,9 +56,18 @@ def kept_epoch(experiment: Experiment, history: Sequence[Epoch], folder: RunFold
 
 def training_limits(settings: TrainingSettings, folder: RunFolder) -> list[str]:
     """Return what a reader of the numbers should know of the training."""
-    sampled = _SAMPLED if settings.sampling == "balanced" else None
     by_hand = _BY_HAND if picked_epoch(folder) is not None else None
     epochs = one_class_epochs(read_history(folder.history)) if folder.history.is_file() else []
     one_class = f"In the training, {one_class_sentence(epochs)}." if len(epochs) >= EPOCHS_OF_ONE_CLASS else None
-    limits = [_WEIGHTED.get(settings.loss.class_weights), sampled, _LOSSES.get(settings.loss.kind), one_class, by_hand]
-    return [limit for limit in limits if limit is not None]
+    return [*_moving(settings), *(limit for limit in (one_class, by_hand) if limit is not None)]
+
+
+def moved_probabilities(settings: TrainingSettings) -> str | None:
+    """Return what in the training moves the probabilities, in sentences; None for nothing."""
+    return " ".join(_moving(settings)) or None
+
+
+def _moving(settings: TrainingSettings) -> list[str]:
+    sampled = _SAMPLED if settings.sampling == "balanced" else None
+    causes = (_WEIGHTED.get(settings.loss.class_weights), sampled, _LOSSES.get(settings.loss.kind))
+    return [cause for cause in causes if cause is not None]

@@ -1,0 +1,67 @@
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from radpath.evaluation.calibration import Calibration, CalibrationMethod, CalibrationSettings, assess_calibration
+from radpath.reporting.blocks import Drawing, Note, Paragraph, Table
+from radpath.reporting.calibration_section import calibration_section
+from radpath.reporting.content import ReportContent
+
+ContentMaker = Callable[..., ReportContent]
+
+
+def made(content: ReportContent, method: CalibrationMethod = "temperature", moved_by: str | None = None) -> Calibration:
+    settings = CalibrationSettings(method=method)
+    return assess_calibration(content.predictions, content.evaluation, settings, moved_by=moved_by)
+
+
+def notes(found: Calibration) -> list[str]:
+    return [block.text for block in calibration_section(found).blocks if isinstance(block, Note)]
+
+
+@pytest.mark.parametrize("classes", [("benign", "malignant"), ("a", "b", "c", "d")])
+def test_before_and_after_stand_side_by_side(new_content: ContentMaker, classes: tuple[str, ...]) -> None:
+    found = made(new_content(classes))
+    paragraph, drawing, table = calibration_section(found).blocks
+    assert isinstance(paragraph, Paragraph)
+    assert "fitted on the validation side (24 images of 12 cases) before the test side" in paragraph.text
+    assert "The temperature is" in paragraph.text
+    assert isinstance(table, Table)
+    assert table.columns == ("Number", "As the model gave them", "Corrected")
+    num_lines = 1 if len(classes) == 2 else len(classes)
+    assert len(table.rows) == 3 + 2 * num_lines
+    assert isinstance(drawing, Drawing)
+    expected = "Probability of" if len(classes) == 2 else "Highest probability of an image"
+    assert expected in drawing.svg
+    assert "Corrected: mean probability and share that is true of each bin are" in drawing.svg
+
+
+def test_without_a_correction_the_reason_is_given(new_content: ContentMaker) -> None:
+    found = made(new_content(images_per_side=8), "isotonic")
+    paragraph, drawing, table = calibration_section(found).blocks
+    assert isinstance(paragraph, Paragraph)
+    assert paragraph.text.startswith(
+        "The probabilities are as the model gave them. The validation side has 4 of 'benign'"
+    )
+    assert isinstance(table, Table)
+    assert table.columns == ("Number", "As the model gave them")
+    assert isinstance(drawing, Drawing)
+
+
+def test_a_reader_is_told_what_moved_the_probabilities_and_what_to_doubt(new_content: ContentMaker) -> None:
+    content = new_content(images_per_side=120)
+    found = made(content, "isotonic", moved_by="The loss weighs classes.")
+    assert notes(found) == [
+        "The loss weighs classes.",
+        "Isotonic steps on 120 images follow chance; a temperature needs far fewer.",
+    ]
+    assert notes(made(content, "platt")) == []
+    assert notes(dataclasses.replace(made(content, "platt"), side="validation")) == [
+        "There is no test side: the corrected probabilities are judged on images that they were fitted on."
+    ]
+    perfect = made(content)
+    assert perfect.calibrator is not None
+    lowest = dataclasses.replace(perfect.calibrator, temperature=0.01)
+    (note,) = notes(dataclasses.replace(perfect, calibrator=lowest))
+    assert "told apart without a mistake" in note
