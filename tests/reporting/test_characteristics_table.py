@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from radpath.records import Side
-from radpath.reporting.blocks import Number, Table
+from radpath.reporting.blocks import Cell, Number, Table
 from radpath.reporting.characteristics_table import characteristics_table, difference_of_means, difference_of_shares
 
 SIDES: tuple[Side, ...] = ("train",) * 8 + ("test",) * 4
@@ -16,7 +16,7 @@ def table_of(**columns: list[object]) -> Table | None:
     return characteristics_table(known, record_ids=IDS, cases=CASES, sides=SIDES)
 
 
-def rows_of(**columns: list[object]) -> dict[str, tuple[Number | str, ...]]:
+def rows_of(**columns: list[object]) -> dict[str, tuple[Cell, ...]]:
     found = table_of(**columns)
     assert found is not None
     return {str(row[0]): row[1:] for row in found.rows}

@@ -39,6 +39,17 @@ class Number:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Link:
+    """A cell that leads to another place of the report."""
+
+    text: str
+    anchor: str
+
+
+Cell = str | Number | Link
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
     """Rows of texts and numbers; the first cell of a row names it."""
 
@@ -46,8 +57,8 @@ class Table:
     """Of the files ``tables/NAME.csv`` and ``tables/NAME.tex``: words joined by ``-``, unique in a report."""
     caption: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[str | Number, ...], ...]
-    total: tuple[str | Number, ...] | None = None
+    rows: tuple[tuple[Cell, ...], ...]
+    total: tuple[Cell, ...] | None = None
     """A last row that stays last, whatever the rows are sorted by."""
 
 

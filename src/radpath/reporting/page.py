@@ -10,7 +10,7 @@ from typing import Any
 
 from radpath import files
 from radpath.reporting import tables
-from radpath.reporting.blocks import Section
+from radpath.reporting.blocks import Block, Note, Paragraph, Section, Table
 from radpath.reporting.content import ReportContent
 from radpath.reporting.rendering import FOOTER, page_environment
 from radpath.reporting.sections import report_sections
@@ -53,6 +53,17 @@ def facts(content: ReportContent) -> dict[str, str]:
         "Model": content.training.model if content.training else "",
     }
     return {name: value for name, value in known.items() if value}
+
+
+def top_blocks(content: ReportContent) -> tuple[Block, ...]:
+    """Return what stands above the sections, for formats that are made of blocks alone."""
+    top = _top(content)
+    failed = [f"Not guaranteed: {check.what}. {check.detail}" for check in top["failed"]]
+    return (
+        Paragraph(text=top["headline"]),
+        Table(name="facts", caption="", columns=("What", "Which"), rows=tuple(facts(content).items())),
+        *(Note(text=text, kind="warning") for text in (*failed, *top["warnings"])),
+    )
 
 
 def _top(content: ReportContent) -> dict[str, Any]:

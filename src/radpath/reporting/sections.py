@@ -5,6 +5,7 @@ failures, limits. How blocks look is left to ``rendering`` and the other formats
 """
 
 from radpath.reporting.blocks import Section
+from radpath.reporting.checklists import checklists_section
 from radpath.reporting.closing_sections import limits_section, reproduction_section
 from radpath.reporting.content import ReportContent
 from radpath.reporting.data_section import data_section, split_section
@@ -27,4 +28,8 @@ def report_sections(content: ReportContent) -> tuple[Section, ...]:
         limits_section(content),
         reproduction_section(content),
     )
-    return tuple(part for part in parts if part is not None)
+    present = [part for part in parts if part is not None]
+    checklists = checklists_section(present)
+    # Before the settings, which nobody reads to the end.
+    place = next((n for n, part in enumerate(present) if part.anchor == "reproduce"), len(present))
+    return (*present[:place], checklists, *present[place:])

@@ -110,7 +110,10 @@ def printable(text: str) -> str:
     >>> printable("a" + chr(0) + "b")
     'a\ufffdb'
     """
-    return "".join(c if c.isprintable() and not "\ud800" <= c <= "\udfff" else "\ufffd" for c in text)
+    return "".join(
+        c if (c.isprintable() or c == "\N{NO-BREAK SPACE}") and not "\ud800" <= c <= "\udfff" else "\ufffd"
+        for c in text
+    )
 
 
 def shortened(text: str, limit: int) -> str:

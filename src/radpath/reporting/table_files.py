@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from radpath import files
-from radpath.reporting.blocks import Block, Drawing, Folded, Number, Section, Table
+from radpath.reporting.blocks import Block, Cell, Drawing, Folded, Link, Number, Section, Table
 from radpath.reporting.svg import printable
 from radpath.reporting.table_layout import LaidCell, lay_out
 
@@ -95,7 +95,7 @@ def table_csv(table: Table) -> str:
     return written.getvalue()
 
 
-def _parts_of(cells: Sequence[str | Number]) -> list[str]:
+def _parts_of(cells: Sequence[Cell]) -> list[str]:
     """Return which columns of a CSV a column of a table needs."""
     numbers = [cell for cell in cells if isinstance(cell, Number)]
     has_interval = any(number.low is not None or number.high is not None for number in numbers)
@@ -103,7 +103,9 @@ def _parts_of(cells: Sequence[str | Number]) -> list[str]:
     return ["", *(["low", "high"] if has_interval else []), *(["note"] if has_note else [])]
 
 
-def _csv_value(cell: str | Number, part: str) -> str:
+def _csv_value(cell: Cell, part: str) -> str:
+    if isinstance(cell, Link):
+        return "" if part else f"{printable(cell.text)} (report.html#{cell.anchor})"
     if isinstance(cell, str):
         return "" if part else printable(cell)
     if part == "note":

@@ -8,7 +8,7 @@ import dataclasses
 import re
 from typing import Final
 
-from radpath.reporting.blocks import Number, Table
+from radpath.reporting.blocks import Cell, Link, Number, Table
 
 _MOST_COLUMNS_AT_EASE: Final = 6
 _SHOWN: Final = re.compile(r"[+\-\u2212]?[\d,]+(?:\.(?P<decimals>\d+))?(?P<unit>\D*)")
@@ -25,6 +25,8 @@ class LaidCell:
     """The number of the note below the table that belongs to the cell; empty where there is none."""
     is_number: bool = False
     is_undefined: bool = False
+    anchor: str = ""
+    """The place of the report that it leads to; empty where it leads nowhere."""
     value: float | None = None
     """What a sorted column is sorted by; None for texts and for what does not exist."""
 
@@ -66,9 +68,11 @@ def lay_out(table: Table) -> LaidTable:
     )
 
 
-def _cell(cell: str | Number, marks: dict[str, str]) -> LaidCell:
+def _cell(cell: Cell, marks: dict[str, str]) -> LaidCell:
     if isinstance(cell, str):
         return LaidCell(text=cell)
+    if isinstance(cell, Link):
+        return LaidCell(text=cell.text, anchor=cell.anchor)
     return LaidCell(
         text=cell.text,
         interval=interval_of(cell),
