@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from radpath.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from radpath.evaluation.comparison_results import Comparison
     from radpath.evaluation.estimates import Evaluation
     from radpath.reporting.content import Check
     from radpath.training.rate_test import RateTest
@@ -22,6 +23,7 @@ __version__: Final = "0.1.0"
 __all__ = [
     "RunFolder",
     "check_learning",
+    "compare",
     "ensemble",
     "evaluate",
     "find_rate",
@@ -175,6 +177,37 @@ def ensemble(
 
     command = _command("ensemble", runs, [], weights=weights, out=out)
     return make_ensemble([Path(run) for run in runs], weights=weights, out=_path(out), command=command)
+
+
+def compare(
+    runs: Sequence[Path | str],
+    *,
+    side: Literal["train", "validation", "test"] = "test",
+    metrics: Sequence[str] = (),
+    settings: Mapping[str, Value] | None = None,
+    out: Path | str | None = None,
+) -> "Comparison":
+    """Compare models on the same images: paired differences with intervals, and who cannot be told from the best.
+
+    Args:
+        runs: two or more run folders, ensembles, or any program's ``predictions.csv``; ``"NAME=PLACE"`` gives a name.
+        side: the side of the split that judges them.
+        metrics: what is compared, for example ``["roc_auc", "f1"]``; the first names the best; empty for the usual.
+        settings: of ``[evaluation]`` by dotted name: confidence, replicates, seed, positive class.
+        out: the folder to write; None for a new one below ``runs``.
+
+    Raises:
+        LeakError: a case that judges one model is one that another learned from.
+        RadpathError: the models cannot be compared; the message says why.
+    """
+    from radpath.recipes.compare import compare_runs
+
+    words = [f"--metric {name}" for name in metrics]
+    assignments = _assignments(settings)
+    command = " ".join([_command("compare", runs, assignments, side=side, out=out), *words])
+    return compare_runs(
+        [str(run) for run in runs], side=side, metrics=metrics, assignments=assignments, out=_path(out), command=command
+    )
 
 
 def soup(runs: Sequence[Path | str], *, out: Path | str | None = None) -> RunFolder:

@@ -165,6 +165,22 @@ def test_a_metric_takes_its_settings(make_predictions: MakePredictions) -> None:
     assert values[0] != values[1]
 
 
+def test_stratified_resamples_have_every_class(make_predictions: MakePredictions) -> None:
+    first = make_predictions(0)
+    rare = next(case for case, side in zip(first.cases, first.sides, strict=True) if side == "test")
+    truth = tuple("malignant" if case in {rare, "case 45", "case 50"} else "benign" for case in first.cases)
+    few = dataclasses.replace(first, truth=truth)
+    two = contenders(few, retold(few, 1))
+    notes = [
+        compare(two, metrics=["roc_auc"], positive_class="malignant", replicates=FEW, stratified=stratified)
+        .differences[0]
+        .note
+        for stratified in (False, True)
+    ]
+    assert "resamples left out" in (notes[0] or "")
+    assert notes[1] is None
+
+
 def test_a_comparison_is_plain_values(make_predictions: MakePredictions) -> None:
     first = make_predictions(0)
     found = compare(contenders(first, retold(first, 1)), positive_class="malignant", replicates=FEW)

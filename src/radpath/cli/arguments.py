@@ -33,6 +33,20 @@ MetricsOut = Annotated[
     Path | None,
     typer.Option("--out", metavar="FOLDER", help="For a predictions.csv: where to write metrics.json."),
 ]
+ComparedRuns = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN...", help="Two or more run folders or predictions.csv, each as RUN or NAME=RUN."),
+]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric", metavar="NAME", help="What is compared, for example roc_auc; repeatable; the first ranks."
+    ),
+]
+EvaluationSets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting of [evaluation], for example evaluation.seed=1."),
+]
 MemberWeights = Annotated[
     str, typer.Option("--weights", metavar="RULE", help="equal, validation (lowest log loss) or greedy.")
 ]

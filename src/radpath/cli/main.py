@@ -14,10 +14,13 @@ import radpath
 from radpath.cli.application import app, helped_by_others
 from radpath.cli.arguments import (
     Backbone,
+    ComparedRuns,
     DeviceSets,
+    EvaluationSets,
     Images,
     Labels,
     MemberWeights,
+    Metrics,
     MetricsOut,
     Out,
     Runs,
@@ -75,6 +78,20 @@ def evaluate(
 
 
 @app.command()
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
+    pdf: Annotated[bool, typer.Option("--pdf", help="Make report.pdf too; later reports renew it.")] = False,
+) -> None:
+    """Write the report again from the files of a run.
+
+    Needs no model and computes no number again; the same files give the same bytes.
+    """
+    from radpath.recipes.report import rebuild_report
+
+    rebuild_report(run, pdf=pdf)
+
+
+@app.command()
 def pick_epoch(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
     epoch: Annotated[int, typer.Argument(metavar="EPOCH", help="Its number in the run's history.csv.")],
@@ -114,6 +131,24 @@ def soup(runs: Runs, out: Out = None) -> None:
     from radpath.recipes.soup import make_soup
 
     make_soup(runs, out=out, command=command_line())
+
+
+@app.command()
+def compare(
+    runs: ComparedRuns,
+    side: Annotated[str, typer.Option("--side", help="Which side judges them: test, validation or train.")] = "test",
+    metric: Metrics = None,
+    settings: EvaluationSets = None,
+    out: Out = None,
+) -> None:
+    """Compare runs on the same images.
+
+    Run folders, ensembles, or any program's predictions.csv. Tells who is best, who cannot be told from it, and every
+    paired difference; writes compare.html, with the images on which they disagree.
+    """
+    from radpath.recipes.compare import compare_runs
+
+    compare_runs(runs, side=side, metrics=metric or [], assignments=settings or [], out=out, command=command_line())
 
 
 @app.command()

@@ -7,7 +7,7 @@ record id (``comparison_joining``), see the same resamples of whole cases, and a
 
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,7 +24,7 @@ from radpath.evaluation.comparison_joining import require_comparable, with_class
 from radpath.evaluation.comparison_results import ComparedModel, Comparison
 from radpath.evaluation.estimates import Estimate, Unit
 from radpath.evaluation.intervals import percentile_interval, resample_cases
-from radpath.evaluation.metrics import METRICS, Column, MetricSettings, columns_of, values_under
+from radpath.evaluation.metrics import METRICS, Column, MetricSettings, columns_of, setting_of, values_under
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.sample import Sample, take_sample
 from radpath.evaluation.thresholds import Threshold
@@ -61,6 +61,7 @@ def compare(
     seed: int = 0,
     unit: Unit = "image",
     metric_settings: MetricSettings | None = None,
+    stratified: bool = False,
 ) -> Comparison:
     """Compare models on the labelled images of one side.
 
@@ -74,6 +75,7 @@ def compare(
         seed: of the resamples.
         unit: what a row of the predictions is.
         metric_settings: what some metrics are set to, for example the beta of F-beta; ``None`` for what is usual.
+        stratified: draw the cases of each class by themselves, as many as there are.
 
     Raises:
         LeakError: a case that judges one model is one that another learned from.
@@ -81,20 +83,17 @@ def compare(
         SettingsError: a metric is unknown, or has no single value for these classes.
     """
     names = tuple(one.name for one in contenders)
-    if len(set(names)) < max(2, len(names)):
-        raise SettingsError(f"two or more models with different names can be compared, not {', '.join(names)}")
-    require_comparable({one.name: one.predictions for one in contenders}, side=side)
-    samples = _samples(contenders, side, positive_class)
-    sample = samples[0]
-    if sample.num_cases < 2:
-        found = "no labelled image" if sample.num_cases == 0 else "labelled images of one case only"
-        raise DataError(f"the {side} side has {found}, so no difference can be tested; label images of more cases")
+    samples = _joined(contenders, side, positive_class)
+    sample, set_to = samples[0], metric_settings or MetricSettings()
     columns = [_column_of(sample, metric) for metric in metrics]
     num_tests = len(columns) * math.comb(len(names), 2)
     enough = max(replicates, math.ceil(round(_RESAMPLES_A_TEST * num_tests / (1 - confidence), 6)))
-    values, resampled = _resample(
-        samples, columns, metric_settings or MetricSettings(), side=side, replicates=enough, seed=seed
-    )
+    weights = _weights(sample, enough, generator_for(seed, "bootstrap", side), stratified=stratified)
+    values, resampled = _resample(samples, columns, set_to, weights, replicates=enough)
+    estimates = [
+        _estimates(columns, values[place], resampled[:, place], confidence=confidence, metric_settings=set_to)
+        for place, _ in enumerate(contenders)
+    ]
     return Comparison(
         side=side,
         unit=unit,
@@ -108,18 +107,43 @@ def compare(
         confidence=confidence,
         replicates=enough,
         seed=seed,
-        models=tuple(
-            ComparedModel(
-                name=one.name,
-                threshold=one.threshold.value if one.threshold else None,
-                estimates=_estimates(columns, values[place], resampled[:, place], confidence),
-            )
-            for place, one in enumerate(contenders)
-        ),
+        models=tuple(map(_compared_model, contenders, estimates)),
         differences=differences_of(names, columns, values=values, resampled=resampled, confidence=confidence),
         area_differences=area_differences_of(names, samples, confidence=confidence),
         decision_differences=decision_differences_of(names, samples),
     )
+
+
+def _weights(
+    sample: Sample, replicates: int, generator: np.random.Generator, *, stratified: bool
+) -> Iterator[Float64[np.ndarray, "cases some_replicates"]]:
+    """Return the draws of the cases, a portion of resamples at a time."""
+    return resample_cases(
+        sample.num_cases,
+        num_images=len(sample),
+        replicates=replicates,
+        generator=generator,
+        stratum_of=sample.stratum_of_case if stratified else None,
+    )
+
+
+def _compared_model(contender: Contender, estimates: tuple[Estimate, ...]) -> ComparedModel:
+    threshold = contender.threshold.value if contender.threshold else None
+    return ComparedModel(name=contender.name, threshold=threshold, estimates=estimates)
+
+
+def _joined(contenders: Sequence[Contender], side: Side, positive_class: str | None) -> list[Sample]:
+    """Return the samples of models that can be compared, and refuse others."""
+    names = [one.name for one in contenders]
+    if len(set(names)) < max(2, len(names)):
+        raise SettingsError(f"two or more models with different names can be compared, not {', '.join(names)}")
+    require_comparable({one.name: one.predictions for one in contenders}, side=side)
+    samples = _samples(contenders, side, positive_class)
+    num_cases = samples[0].num_cases
+    if num_cases < 2:
+        found = "no labelled image" if num_cases == 0 else "labelled images of one case only"
+        raise DataError(f"the {side} side has {found}, so no difference can be tested; label images of more cases")
+    return samples
 
 
 def _samples(contenders: Sequence[Contender], side: Side, positive_class: str | None) -> list[Sample]:
@@ -172,16 +196,13 @@ def _resample(
     samples: Sequence[Sample],
     columns: Sequence[Column],
     metric_settings: MetricSettings,
+    portions: Iterable[Float64[np.ndarray, "cases some_replicates"]],
     *,
-    side: Side,
     replicates: int,
-    seed: int,
 ) -> tuple[Float64[np.ndarray, "models metrics"], Float64[np.ndarray, "replicates models metrics"]]:
     """Return each model's numbers on the images, and in resamples of the cases that are the same for all models."""
-    num_cases, num_images = samples[0].num_cases, len(samples[0])
-    generator = generator_for(seed, "bootstrap", side)
-    portions = resample_cases(num_cases, num_images=num_images, replicates=replicates, generator=generator)
-    once = np.stack([_values(sample, np.ones((num_cases, 1)), columns, metric_settings)[0] for sample in samples])
+    every_case_once = np.ones((samples[0].num_cases, 1))
+    once = np.stack([_values(sample, every_case_once, columns, metric_settings)[0] for sample in samples])
     resampled = [
         np.stack([_values(sample, weights, columns, metric_settings) for sample in samples], axis=1)
         for weights in track(
@@ -195,7 +216,9 @@ def _estimates(
     columns: Sequence[Column],
     values: Float64[np.ndarray, " metrics"],
     resampled: Float64[np.ndarray, "replicates metrics"],
+    *,
     confidence: float,
+    metric_settings: MetricSettings,
 ) -> tuple[Estimate, ...]:
     estimates = []
     for column, value, spread in zip(columns, values, resampled.T, strict=True):
@@ -210,6 +233,8 @@ def _estimates(
                 low=None if number is None else interval.low,
                 high=None if number is None else interval.high,
                 note=f"undefined: {undefined_when}" if number is None else interval.note,
+                interval=None if number is None or interval.low is None else "percentile",
+                at=setting_of(column.metric, metric_settings),
             )
         )
     return tuple(estimates)

@@ -9,11 +9,12 @@ import polars as pl
 from radpath import files
 from radpath.data.manifest import Manifest
 from radpath.errors import DataError, SettingsError
-from radpath.evaluation.comparison_joining import require_comparable
+from radpath.evaluation.comparison_joining import named, require_comparable
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.predictions import Predictions, read_predictions
 from radpath.recipes.experiment import Experiment, read_experiment
 from radpath.recipes.staleness import require_same_settings
+from radpath.records import Side
 from radpath.run_folder import RunFolder
 from radpath.training.checkpoints import Checkpoints
 
@@ -47,7 +48,7 @@ def open_members(runs: Sequence[Path]) -> list[Member]:
     members = [open_member(run) for run in runs]
     require_comparable({member.name: member.predictions for member in members})
     for other in members[1:]:
-        _require_same_pictures(members[0], other)
+        require_same_pictures((members[0].name, _manifest(members[0])), (other.name, _manifest(other)))
     return members
 
 
@@ -78,20 +79,32 @@ def open_member(run: Path) -> Member:
     )
 
 
-def _require_same_pictures(first: Member, other: Member) -> None:
-    """Refuse test images that only share their names."""
-    then, now = (_test_digests(member) for member in (first, other))
+def require_same_pictures(first: tuple[str, Manifest], other: tuple[str, Manifest], *, side: Side = "test") -> None:
+    """Refuse images of a side that only share their names.
+
+    Args:
+        first: a run's name, and its manifest.
+        other: another one's.
+        side: the side that judges both.
+
+    Raises:
+        DataError: saying how many differ, and naming some.
+    """
+    then, now = (_digests(manifest, side) for _, manifest in (first, other))
     differing = then.join(now, on="record_id", suffix="_now").filter(
         pl.col("file_digest").ne(pl.col("file_digest_now"))
     )
     if len(differing):
         names = differing["record_id"].sort()
         raise DataError(
-            f"{len(names):,} test images have another content in {other.name} than in {first.name} "
-            f"({', '.join(names.head(3))}); join runs on the same images"
+            f"{len(names):,} {side} images have another content in {other[0]} than in {first[0]} "
+            f"({named(names.to_list())}); name runs on the same images"
         )
 
 
-def _test_digests(member: Member) -> pl.DataFrame:
-    manifest = Manifest.read(member.folder.manifest, images=member.experiment.data.images)
-    return manifest.kept.filter(pl.col("split") == "test").select("record_id", "file_digest")
+def _digests(manifest: Manifest, side: Side) -> pl.DataFrame:
+    return manifest.kept.filter(pl.col("split") == side).select("record_id", "file_digest")
+
+
+def _manifest(member: Member) -> Manifest:
+    return Manifest.read(member.folder.manifest, images=member.experiment.data.images)

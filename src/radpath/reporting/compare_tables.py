@@ -12,7 +12,7 @@ from radpath.evaluation.comparison_tests import DecisionTest
 from radpath.evaluation.estimates import Estimate
 from radpath.evaluation.metrics import METRICS
 from radpath.reporting.blocks import Number, Table
-from radpath.reporting.wording import SIDE_NAMES, metric_label, overall_label, percent
+from radpath.reporting.wording import SIDE_NAMES, estimate_label, percent
 
 _SMALLEST_SHOWN: Final = 0.001
 _CLUSTERED: Final = {
@@ -47,10 +47,8 @@ def mark_text(mark: Mark) -> str:
 def column_title(comparison: Comparison, metric: str) -> str:
     """Return a metric's name, with the class that it is about, and whether less is better."""
     one = next(one for one in comparison.models[0].estimates if one.metric == metric)
-    name = overall_label(metric, comparison.positive_class) if one.of_class is None else metric_label(metric)
-    of_class = f", {one.of_class}" if one.of_class is not None else ""
     falls = " (lower is better)" if METRICS[metric].best == "lowest" else ""
-    return f"{name}{of_class}{falls}"
+    return f"{estimate_label(one, comparison.positive_class)}{falls}"
 
 
 def models_table(comparison: Comparison) -> Table:
