@@ -169,6 +169,16 @@ class RunFolder:
         return self.root / "conformal.json"
 
     @property
+    def distance(self) -> Path:
+        """What tells how far a new image is from the training images; only where that was measured."""
+        return self.root / "distance.safetensors"
+
+    @property
+    def distance_facts(self) -> Path:
+        """How many images that distance was measured on, and which distance is called 1."""
+        return self.root / "distance.json"
+
+    @property
     def metrics(self) -> Path:
         """Every metric with its interval."""
         return self.root / "metrics.json"
