@@ -44,12 +44,13 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
 
 def test_files_are_told_apart_by_their_names(folder: Location) -> None:
     found = listed(folder, ignored=folder / "labels.csv")
-    sizes = dict(zip(found.names, found.num_bytes, strict=True))
+    frame = found.take_frame()
+    sizes = dict(frame.select("path", "bytes").iter_rows())
     assert sizes == {"1.png": 5, "a/2.png": 7, "a/b/3.png": 9}
     assert found.others == ["a/notes.txt"]
     assert sorted(found.hidden) == [".cache", ".hidden.png"]
     assert (found.given_up, found.loops) == ({}, [])
-    assert found.to_frame().columns == ["path", "bytes", "version"]
+    assert frame.columns == ["path", "bytes", "version"]
 
 
 def test_a_table_of_labels_that_is_not_named_is_one_of_the_others(folder: Location) -> None:
@@ -60,28 +61,28 @@ def test_the_version_changes_whenever_a_file_is_written(tmp_path: Path, monkeypa
     monkeypatch.setattr(listing, "SETTLED_NS", -(10**12))
     path = tmp_path / "1.png"
     path.write_bytes(b"old")
-    before = listed(tmp_path).versions
+    before = listed(tmp_path).take_frame()["version"].to_list()
     time.sleep(0.02)
     path.write_bytes(b"new")
     os.utime(path, ns=(int(before[0].split()[0]),) * 2)  # somebody sets the time back; the time of change stays new
-    after = listed(tmp_path).versions
+    after = listed(tmp_path).take_frame()["version"].to_list()
     assert before != after
-    assert listed(tmp_path).versions == after
+    assert listed(tmp_path).take_frame()["version"].to_list() == after
 
 
 def test_a_file_that_was_written_a_moment_ago_has_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "1.png").touch()
-    assert listed(tmp_path).versions == [""]
+    assert listed(tmp_path).take_frame()["version"].to_list() == [""]
     monkeypatch.setattr(listing, "SETTLED_NS", -(10**12))
-    assert listed(tmp_path).versions != [""]
+    assert listed(tmp_path).take_frame()["version"].to_list() != [""]
 
 
 def test_what_a_remote_file_system_knows_is_the_version() -> None:
     filesystem = fsspec.filesystem("memory")
     filesystem.pipe_file("/versions/1.png", b"old")
-    before = listed(RemotePath("memory://versions")).versions
+    before = listed(RemotePath("memory://versions")).take_frame()["version"].to_list()
     filesystem.pipe_file("/versions/1.png", b"new")
-    assert listed(RemotePath("memory://versions")).versions not in (before, [""])
+    assert listed(RemotePath("memory://versions")).take_frame()["version"].to_list() not in (before, [""])
 
 
 def test_a_folder_that_fails_for_a_moment_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +95,7 @@ def test_a_folder_that_fails_for_a_moment_is_listed(tmp_path: Path, monkeypatch:
         return list_really(folder)
 
     monkeypatch.setattr(os, "scandir", list_in_the_end)
-    assert listed(tmp_path).names == ["1.png"]
+    assert listed(tmp_path).take_frame()["path"].to_list() == ["1.png"]
 
 
 def test_a_remote_folder_that_cannot_be_listed_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +110,7 @@ def test_a_remote_folder_that_cannot_be_listed_is_given_up(monkeypatch: pytest.M
 
     monkeypatch.setattr(type(filesystem), "ls", refuse_locked)
     found = listed(RemotePath("memory://ward"))
-    assert found.names == ["open/1.png"]
+    assert found.take_frame()["path"].to_list() == ["open/1.png"]
     assert found.given_up == {"locked/": "cannot be read: Access Denied"}
     monkeypatch.setattr(type(filesystem), "ls", lambda *_words, **_options: (_ for _ in ()).throw(OSError("gone")))
     with pytest.raises(OSError, match="gone"):

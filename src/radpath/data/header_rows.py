@@ -69,16 +69,15 @@ def read_rows(folder: Location, found: pl.DataFrame, settings: DataSettings) -> 
         found: columns path, bytes and version.
         settings: how files are read.
     """
-    files = list(found.iter_rows())
     if settings.ray is not None:
-        blocks = [files[at : at + _LARGEST_BLOCK] for at in range(0, len(files), _LARGEST_BLOCK)]
+        blocks = found.iter_slices(_LARGEST_BLOCK)
         yield from spread(partial(_read_block, folder, settings), blocks, address=settings.ray)
         return
     read = partial(read_file, folder, settings=settings)
     with contextlib.closing(_Crew(at_once=folder.most_connections if isinstance(folder, RemotePath) else None)) as crew:
         at, block = 0, _FIRST_BLOCK
-        while at < len(files):
-            taken = files[at : at + block]
+        while at < len(found):
+            taken = found.slice(at, block).rows()
             began = time.perf_counter()
             outcomes = crew.read(read, taken)
             yield to_table(taken, outcomes)
@@ -86,8 +85,9 @@ def read_rows(folder: Location, found: pl.DataFrame, settings: DataSettings) -> 
             at += len(taken)
 
 
-def _read_block(folder: Location, settings: DataSettings, block: Sequence[tuple[str, int, str]]) -> pl.DataFrame:
-    return to_table(block, [read_file(folder, file, settings=settings) for file in block])
+def _read_block(folder: Location, settings: DataSettings, block: pl.DataFrame) -> pl.DataFrame:
+    files = block.rows()
+    return to_table(files, [read_file(folder, file, settings=settings) for file in files])
 
 
 class _Crew:

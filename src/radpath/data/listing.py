@@ -21,34 +21,51 @@ SETTLED_NS: Final = 2_000_000_000
 """A file that was written later before the listing may get another content with the same time; the coarsest clocks of
 file systems tick every two seconds."""
 
+_FILES_A_TABLE: Final = 8192
+_COLUMNS: Final[dict[str, pl.DataType]] = {"path": pl.String(), "bytes": pl.Int64(), "version": pl.String()}
+
 
 @dataclasses.dataclass(kw_only=True)
 class Listing:
     """Names are relative to the folder, with forward slashes, in an order that does not depend on the file system."""
 
-    names: list[str] = dataclasses.field(default_factory=list)
-    """Files that may be images."""
-    num_bytes: list[int] = dataclasses.field(default_factory=list)
-    versions: list[str] = dataclasses.field(default_factory=list)
-    """For each file what changes whenever it is written; "" where the file system knows no such thing, or where the
-    file was written a moment ago, and could be written again without a change of its time."""
     given_up: dict[str, str] = dataclasses.field(default_factory=dict)
     """Folders (with a slash at their end) and files that cannot be looked at, each with the sentence that says why."""
     others: list[str] = dataclasses.field(default_factory=list)
     hidden: list[str] = dataclasses.field(default_factory=list)
     loops: list[str] = dataclasses.field(default_factory=list)
     began_ns: int = dataclasses.field(default_factory=time.time_ns)
+    _files: list[tuple[str, int, str]] = dataclasses.field(default_factory=list)
+    _tables: list[pl.DataFrame] = dataclasses.field(default_factory=list)
 
-    def to_frame(self) -> pl.DataFrame:
-        """Return the files that may be images: path, bytes, version."""
-        columns = {"path": self.names, "bytes": self.num_bytes, "version": self.versions}
-        return pl.DataFrame(columns, schema={"path": pl.String, "bytes": pl.Int64, "version": pl.String})
+    @property
+    def has_images(self) -> bool:
+        """True where some file may be an image."""
+        return bool(self._files or self._tables)
 
     def add(self, name: str, num_bytes: int, version: str) -> None:
-        """Add a file that may be an image."""
-        self.names.append(name)
-        self.num_bytes.append(num_bytes)
-        self.versions.append(version)
+        """Add a file that may be an image.
+
+        Args:
+            name: relative to the folder.
+            num_bytes: its size.
+            version: what changes whenever it is written; "" where the file system knows no such thing, or where the
+                file was written a moment ago, and could be written again without a change of its time.
+        """
+        self._files.append((name, num_bytes, version))
+        if len(self._files) == _FILES_A_TABLE:
+            self._pack()
+
+    def take_frame(self) -> pl.DataFrame:
+        """Return the files that may be images (path, bytes, version), and forget them here."""
+        self._pack()
+        tables, self._tables = self._tables, []
+        return pl.concat(tables)
+
+    def _pack(self) -> None:
+        """Move files into a table, where they take a fraction of the memory."""
+        self._tables.append(pl.DataFrame(self._files, schema=_COLUMNS, orient="row"))
+        self._files = []
 
 
 def list_folder(

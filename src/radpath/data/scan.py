@@ -74,7 +74,7 @@ def _list_images(settings: DataSettings) -> Listing:
         listing = list_folder(folder, is_image_name=is_image_name, is_image=is_nameless_dicom, ignored=settings.labels)
     except OSError as error:
         raise DataError(f"the folder {folder} cannot be read: {error.strerror or error}") from None
-    if not listing.names and not listing.given_up:
+    if not listing.has_images and not listing.given_up:
         holds = f"only {_counted_suffixes(listing.others)}" if listing.others else "nothing"
         raise DataError(f"{folder} holds no images, {holds}; radpath reads {_readable()}")
     return listing
@@ -82,7 +82,7 @@ def _list_images(settings: DataSettings) -> Listing:
 
 def _read_all(settings: DataSettings, listing: Listing, cache: ScanCache) -> pl.DataFrame:
     """Return one row an image, from the cache where the file has not changed, else from its header."""
-    found = listing.to_frame()
+    found = listing.take_frame()
     known = cache.recall(found)
     missing = found if known is None else found.join(known, on="path", how="anti")
     tables = [] if known is None else [known]
