@@ -43,6 +43,17 @@ def test_settings_win_over_the_file_and_are_written_down(
     assert (tmp_path / "run" / "splits.csv").read_bytes() != (finished_run / "splits.csv").read_bytes()
 
 
+@pytest.mark.parametrize("wish", ["positive_class=nobody", "decision_curve.of_class=nobody"])
+def test_an_evaluation_of_other_classes_is_refused_before_the_training(
+    finished_run: Path, tmp_path: Path, wish: str
+) -> None:
+    wishes = [f"evaluation.{wish}"]
+    with pytest.raises(SettingsError, match=r"^evaluation\.[a-z_.]+ is 'nobody'; the classes are "):
+        train_experiment(
+            finished_run / "experiment.toml", assignments=wishes, out=tmp_path / "run", resume=False, command=""
+        )
+
+
 def test_resuming_needs_a_run(tmp_path: Path, finished_run: Path) -> None:
     path = Path(shutil.copy(finished_run / "experiment.toml", tmp_path / "experiment.toml"))
     with pytest.raises(SettingsError, match=r"^--resume needs the run: name its own experiment.toml, or its folder"):

@@ -80,12 +80,10 @@ def assess_decision_curve(
     Raises:
         SettingsError: the class is unknown.
     """
+    require_known_class(settings, predictions.classes)
     of_class = settings.of_class or evaluation.positive_class
     if of_class is None:
         return None
-    if of_class not in predictions.classes:
-        known = ", ".join(predictions.classes)
-        raise SettingsError(f"evaluation.decision_curve.of_class is '{of_class}'; the classes are {known}")
     side, place = judged_side(evaluation), predictions.classes.index(of_class)
     sample = take_sample(predictions, side, positive_class=evaluation.positive_class, threshold=evaluation.threshold)
     thresholds = np.linspace(settings.lowest, settings.highest, _NUM_POINTS).round(4)
@@ -111,6 +109,17 @@ def assess_decision_curve(
             for threshold, numbers in zip(thresholds, found, strict=True)
         ),
     )
+
+
+def require_known_class(settings: DecisionCurveSettings, classes: tuple[str, ...]) -> None:
+    """Refuse a class that is none.
+
+    Raises:
+        SettingsError: naming the classes that there are.
+    """
+    if settings.of_class is not None and settings.of_class not in classes:
+        known = ", ".join(classes)
+        raise SettingsError(f"evaluation.decision_curve.of_class is '{settings.of_class}'; the classes are {known}")
 
 
 def _net_benefits(

@@ -23,7 +23,7 @@ from radpath.evaluation.cautions import (
     threshold_cautions,
 )
 from radpath.evaluation.conformal import ConformalSettings
-from radpath.evaluation.decision_curve import DecisionCurveSettings
+from radpath.evaluation.decision_curve import DecisionCurveSettings, require_known_class
 from radpath.evaluation.estimates import CaseEvaluation, Evaluation, SideEvaluation, Unit
 from radpath.evaluation.estimating import IntervalMethod, IntervalPlan, estimate_all, estimate_baseline
 from radpath.evaluation.metrics import METRICS, MetricSettings, chosen_metrics
@@ -209,6 +209,27 @@ def _evaluate_units(
 def _positive_class(predictions: Predictions, settings: EvaluationSettings, threshold: Threshold | None) -> str | None:
     """Return the class that counts as positive, or ``None`` with more than two classes."""
     classes, wanted = predictions.classes, settings.positive_class
+    require_fitting_classes(settings, classes)
+    if threshold is not None:
+        if wanted not in {None, threshold.positive_class}:
+            raise SettingsError(
+                f"evaluation.positive_class is '{wanted}', but the threshold is for '{threshold.positive_class}'; "
+                "leave it out"
+            )
+        return threshold.positive_class
+    if len(classes) > 2:
+        return None
+    return wanted or _rarer_class(predictions)
+
+
+def require_fitting_classes(settings: EvaluationSettings, classes: tuple[str, ...]) -> None:
+    """Refuse settings that are for other classes, before a training that would end without its numbers.
+
+    Raises:
+        SettingsError: naming the setting, and the classes that there are.
+    """
+    wanted = settings.positive_class
+    require_known_class(settings.decision_curve, classes)
     if wanted is not None and wanted not in classes:
         raise SettingsError(f"evaluation.positive_class is '{wanted}'; the classes are {', '.join(classes)}")
     if wanted is not None and len(classes) > 2:
@@ -220,16 +241,6 @@ def _positive_class(predictions: Predictions, settings: EvaluationSettings, thre
             f"evaluation.threshold is {settings.threshold:g}, but with {len(classes)} classes the most probable one is "
             "the decision; leave it out"
         )
-    if threshold is not None:
-        if wanted not in {None, threshold.positive_class}:
-            raise SettingsError(
-                f"evaluation.positive_class is '{wanted}', but the threshold is for '{threshold.positive_class}'; "
-                "leave it out"
-            )
-        return threshold.positive_class
-    if len(classes) > 2:
-        return None
-    return wanted or _rarer_class(predictions)
 
 
 def _rarer_class(predictions: Predictions) -> str:

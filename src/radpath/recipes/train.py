@@ -13,6 +13,7 @@ from radpath.data.findings import counted
 from radpath.data.pixel_store import PixelStore
 from radpath.data.split import Split
 from radpath.errors import SettingsError
+from radpath.evaluation.evaluate import require_fitting_classes
 from radpath.models.classifier import Classifier
 from radpath.models.heads import num_parameters, too_large
 from radpath.recipes.beginning import default_folder, new_run, require_feasible, require_trained_here, resumable
@@ -102,9 +103,10 @@ def start(
     """Write down what a run is about to do; the settings come last, since they make the folder a run.
 
     Raises:
-        SettingsError: a setting of the loss names what is no class.
+        SettingsError: a setting of the loss or of the evaluation names what is no class.
     """
     require_known_classes(experiment.training.loss, split.classes)
+    require_fitting_classes(experiment.evaluation, split.classes)
     record_data(folder, split, choices)
     record_intensity(experiment, split, store, folder)
     stamp_settings(folder, experiment)
