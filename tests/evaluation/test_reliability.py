@@ -112,32 +112,31 @@ def test_bins_rise_with_the_probability_and_equal_ones_share_one(values: list[in
     assert len(set(bins)) <= max(1, min(10, len(values) // 10))
 
 
-def test_bins_agree_with_scikit_learn_and_the_error_with_its_definition(
-    make_predictions: Callable[..., Predictions],
-) -> None:
+def test_bins_agree_with_scikit_learn() -> None:
+    probabilities, truth = drawn(4, 200)
+    bins = equal_mass_bins(probabilities)
+    shares, means = calibration_curve(truth, probabilities, n_bins=10, strategy="quantile")
+    assert [truth[bins == place].mean() for place in range(10)] == pytest.approx(shares)
+    assert [probabilities[bins == place].mean() for place in range(10)] == pytest.approx(means)
+
+
+def test_the_numbers_are_those_of_their_bins_and_of_the_metrics(make_predictions: Callable[..., Predictions]) -> None:
     predictions = make_predictions(3, cases_per_side=60)
-    jitter = np.random.default_rng(0).uniform(0, 1e-6, len(predictions))  # scikit-learn parts ties elsewhere
-    predictions.probabilities[:, 1] += jitter
-    predictions.probabilities[:, 0] -= jitter
     evaluation = evaluate(predictions, SETTINGS)
     sample = take_sample(predictions, "test", positive_class="malignant", threshold=None)
     found = assess_reliability(sample, side="test", evaluation=evaluation)
     probabilities, truth = event_of(sample)
-    edges = np.sort(probabilities)[[int(np.ceil(k * len(truth) / 10)) for k in range(10)]]
-    place = np.searchsorted(edges, probabilities, side="right") - 1
-    shares = [truth[place == k].mean() for k in range(10)]
-    means = [probabilities[place == k].mean() for k in range(10)]
+    place = equal_mass_bins(probabilities)
     counts = np.bincount(place)
+    shares = [truth[place == k].mean() for k in range(len(counts))]
+    means = [probabilities[place == k].mean() for k in range(len(counts))]
     assert [one.num_images for one in found.bins] == counts.tolist()
     assert [one.observed.value for one in found.bins] == pytest.approx(shares)
     assert [one.mean_probability for one in found.bins] == pytest.approx(means)
-    assert found.calibration_error.value == pytest.approx(
-        np.average(np.abs(np.subtract(shares, means)), weights=counts)
-    )
-    if len(truth) % 10 == 0:
-        observed, predicted = calibration_curve(truth, probabilities, n_bins=10, strategy="quantile")
-        assert shares == pytest.approx(observed)
-        assert means == pytest.approx(predicted)
+    distances = np.abs(np.subtract(shares, means))
+    assert found.calibration_error.value == pytest.approx(np.average(distances, weights=counts))
+    assert found.error_by_chance.value is not None
+    assert 0 < found.error_by_chance.value < 0.2
     assert sum(found.histogram) == len(truth)
     for name, one in (("brier", found.brier), ("log_loss", found.log_loss)):
         same = evaluation.sides["test"].find(name)

@@ -30,7 +30,7 @@ def test_before_and_after_stand_side_by_side(new_content: ContentMaker, classes:
     assert isinstance(table, Table)
     assert table.columns == ("Number", "As the model gave them", "Corrected")
     num_lines = 1 if len(classes) == 2 else len(classes)
-    assert len(table.rows) == 3 + 2 * num_lines
+    assert len(table.rows) == 4 + 2 * num_lines
     assert isinstance(drawing, Drawing)
     expected = "Probability of" if len(classes) == 2 else "Highest probability of an image"
     assert expected in drawing.svg

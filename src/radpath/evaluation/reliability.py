@@ -14,7 +14,14 @@ from scipy import stats
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.logistic import clustered_errors, fit_logistic
 from radpath.evaluation.measured import Measured, measure
-from radpath.evaluation.probability import SMALLEST_PROBABILITY, brier_losses, log_losses
+from radpath.evaluation.probability import (
+    SMALLEST_PROBABILITY,
+    brier_losses,
+    calibration_error_of,
+    chance_calibration_error_of,
+    log_losses,
+)
+from radpath.evaluation.ranking import rank, tally
 from radpath.evaluation.sample import Sample
 from radpath.evaluation.undefined import ratio
 from radpath.records import Side
@@ -52,7 +59,9 @@ class Reliability:
     brier: Measured
     log_loss: Measured
     calibration_error: Measured
-    """Mean distance of the bins' probability and share, weighed by their images; above 0 by chance alone."""
+    """Mean distance of the bins' probability and share, weighed by their images."""
+    error_by_chance: Measured
+    """What that would be on average, were these probabilities right and the images independent."""
     bins: tuple[Bin, ...]
     histogram: tuple[int, ...]
     """Images in twentieths of [0, 1]."""
@@ -63,30 +72,32 @@ def assess_reliability(sample: Sample, *, side: Side, evaluation: Evaluation) ->
     """Return how far the probabilities of a sample agree with its truth; the sample has at least one image."""
     given, is_true = event_of(sample)
     bin_of = equal_mass_bins(given)
-    num_bins = int(bin_of.max()) + 1
-    shape = (num_bins, sample.num_cases)
-    images, hits, sums = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    for cells, values in ((images, np.ones(len(given))), (hits, is_true), (sums, given)):
-        np.add.at(cells, (bin_of, sample.case_of), values)
+    images, hits = np.zeros((2, int(bin_of.max()) + 1, sample.num_cases))
+    np.add.at(images, (bin_of, sample.case_of), 1)
+    np.add.at(hits, (bin_of, sample.case_of), is_true)
+    ranking = rank(given, is_true, unit_of=sample.case_of, num_units=sample.num_cases)
     losses = (
         brier_losses(sample.probabilities, sample.truth, positive=sample.positive),
         log_losses(sample.probabilities, sample.truth),
     )
 
     def compute(weights: Float64[np.ndarray, "cases replicates"]) -> Float64[np.ndarray, "replicates numbers"]:
-        counts, right, total = images @ weights, hits @ weights, sums @ weights
-        error = ratio(np.abs(right - total).sum(axis=0), counts.sum(axis=0))
+        counts, num_bins = tally(ranking, weights), bins_for(len(given))
+        errors = [
+            measure_error(counts, num_bins) for measure_error in (calibration_error_of, chance_calibration_error_of)
+        ]
         means = [sample.mean_under(loss, weights) for loss in losses]
-        return np.column_stack([*means, error, ratio(right, counts).T])
+        return np.column_stack([*means, *errors, ratio(hits @ weights, images @ weights).T])
 
     numbers = measure(compute, sample, side=side, evaluation=evaluation, undefined_when="the bin has no images")
     return Reliability(
         brier=numbers[0],
         log_loss=numbers[1],
         calibration_error=numbers[2],
+        error_by_chance=numbers[3],
         bins=tuple(
-            Bin(num_images=int(count), mean_probability=float(total / count), observed=observed)
-            for count, total, observed in zip(images.sum(axis=1), sums.sum(axis=1), numbers[3:], strict=True)
+            Bin(num_images=int(count), mean_probability=float(given[bin_of == place].mean()), observed=observed)
+            for place, (count, observed) in enumerate(zip(images.sum(axis=1), numbers[4:], strict=True))
         ),
         histogram=tuple(int(n) for n in np.histogram(given, bins=_HISTOGRAM_BINS, range=(0, 1))[0]),
         lines=tuple(
@@ -113,14 +124,21 @@ def event_of(sample: Sample) -> tuple[Float64[np.ndarray, " images"], Bool[np.nd
 def equal_mass_bins(given: Float64[np.ndarray, " images"]) -> Int64[np.ndarray, " images"]:
     """Return the bin of each image: up to ten, from the lowest probability up, with about as many images in each.
 
-    Equal probabilities share a bin, and bins hold about ten images at least, so few images have fewer bins.
+    Equal probabilities share the bin that their middle lies in, as in ``calibration_error_of``; empty bins do not count.
 
     >>> equal_mass_bins(np.repeat([0.1, 0.2, 0.9], [10, 1, 9]))
     array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
     """
-    num_bins = min(NUM_BINS, max(1, len(given) // _FEWEST_IN_A_BIN))
-    below = np.searchsorted(np.sort(given), given)  # images with a lower probability
-    return np.unique(below * num_bins // len(given), return_inverse=True)[1].astype(np.int64)
+    rising, num_bins = np.sort(given), bins_for(len(given))
+    above = len(given) - np.searchsorted(rising, given, side="right")
+    same = len(given) - np.searchsorted(rising, given) - above
+    from_top = num_bins * (2 * above + same) // (2 * len(given))
+    return np.unique(-from_top, return_inverse=True)[1].astype(np.int64)
+
+
+def bins_for(num_images: int) -> int:
+    """Return how many bins so many images fill with about ten each: up to ten."""
+    return min(NUM_BINS, max(1, num_images // _FEWEST_IN_A_BIN))
 
 
 def log_odds(probabilities: Float64[np.ndarray, " images"]) -> Float64[np.ndarray, " images"]:

@@ -76,7 +76,8 @@ def _table(found: Calibration) -> Table:
     rows: list[tuple[str | Number, ...]] = [
         ("Brier score (0 is best)", *(cell(look.brier) for look in looks)),
         ("Log loss (0 is best)", *(cell(look.log_loss) for look in looks)),
-        ("Calibration error of the bins (above 0 by chance alone)", *(cell(look.calibration_error) for look in looks)),
+        ("Calibration error of the bins", *(cell(look.calibration_error) for look in looks)),
+        ("Calibration error that chance alone would give", *(cell(look.error_by_chance) for look in looks)),
     ]
     for number, line in enumerate(found.before.lines):
         pairs = [look.lines[number] for look in looks]
