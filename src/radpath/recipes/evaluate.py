@@ -4,14 +4,11 @@ from pathlib import Path
 
 from radpath import files
 from radpath.errors import SettingsError
-from radpath.evaluation.cases import write_case_predictions
 from radpath.evaluation.estimates import Evaluation
-from radpath.evaluation.evaluate import EvaluationSettings, evaluate_with_cases
-from radpath.evaluation.predictions import read_predictions
-from radpath.recipes.analyses import Judged, analyse
+from radpath.evaluation.evaluate import EvaluationSettings
 from radpath.recipes.ensemble import judge_ensemble
+from radpath.recipes.evaluate_table import evaluate_table
 from radpath.recipes.experiment import read_experiment
-from radpath.recipes.frozen import freeze, write_frozen
 from radpath.recipes.judging import evaluate_run
 from radpath.recipes.report import write_run_report
 from radpath.recipes.staleness import require_same_settings
@@ -28,7 +25,7 @@ def evaluate_again(target: Path, *, assignments: list[str], out: Path | None) ->
         RadpathError: bad input; the message says what, where and what to do.
     """
     if target.is_file():
-        return _evaluate_table(target, assignments, out)
+        return evaluate_table(target, _settings(assignments), out=out, assignments=assignments)
     if assignments:
         raise SettingsError("--set goes with a predictions.csv; the settings of a run are those of its experiment.toml")
     if RunFolder(target).ensemble.is_file():
@@ -46,25 +43,8 @@ def evaluate_again(target: Path, *, assignments: list[str], out: Path | None) ->
     return evaluation
 
 
-def _evaluate_table(path: Path, assignments: list[str], out: Path | None) -> Evaluation:
-    """Evaluate a table; the numbers are written where ``out`` says, if it says."""
+def _settings(assignments: list[str]) -> EvaluationSettings:
     values = override({"evaluation": {}}, assignments)
     if set(values) != {"evaluation"}:
         raise SettingsError("with a predictions.csv, only settings of [evaluation] can be set: --set evaluation.seed=1")
-    settings = parse_settings(EvaluationSettings, values["evaluation"], source="--set evaluation")
-    predictions = read_predictions(path)
-    evaluation, cases = evaluate_with_cases(predictions, settings)
-    say_results(evaluation)
-    if out is not None:
-        frozen = freeze(predictions, evaluation, settings)
-        write_frozen(frozen, evaluation, RunFolder(out))
-        judged = Judged(
-            predictions=predictions, evaluation=evaluation, settings=settings, characteristics=None, frozen=frozen
-        )
-        analyse(judged, out)
-        if cases is not None:
-            write_case_predictions(cases, out / "case_predictions.csv")
-        files.write_json(out / "metrics.json", evaluation.to_dict())
-        say("")
-        say_path("Metrics", out / "metrics.json")
-    return evaluation
+    return parse_settings(EvaluationSettings, values["evaluation"], source="--set evaluation")

@@ -37,9 +37,9 @@ def _rule(found: Drift) -> str:
         f"{counted(found.num_new_images, 'new image')} of {counted(found.num_new_cases, 'case')} beside those of the "
         f"run: the images are compared with the {found.num_seen_images:,} of the training side{of_outputs}. A case "
         "counts once. Labels are not looked at. Numbers are compared by Kolmogorov and Smirnov's test, values by "
-        f"chi-square; p-values are corrected by Holm's procedure over all tests, which need {counted(found.min_cases, 'case')} on "
-        "either side. With many cases small differences are significant and with few cases large ones are not: look at "
-        "the sizes of the differences."
+        "chi-square; p-values are corrected by Holm's procedure over all tests, which need "
+        f"{counted(found.min_cases, 'case')} on either side. With many cases small differences are significant and "
+        "with few cases large ones are not: look at the sizes of the differences."
     )
 
 
