@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from radpath.data.augmentation.settings import Flips
 from radpath.data.augmentation.views import NUM_VIEWS
 from radpath.data.batches import Batch, ImageSource
+from radpath.evaluation.distance import DistanceSettings
 from radpath.models.classifier import Classifier, Link
 from radpath.models.heads import logits_of
 from radpath.progress import track
@@ -50,6 +51,8 @@ class PredictionSettings(Settings):
     augmented_views: int = Field(default=0, ge=0, le=64)
     """They are averaged also over this many views that are changed at random, as [augmentation] says, the same way for
     every image and in every run; each costs as much as a flipped one. 0: none."""
+    distance: DistanceSettings = Field(default_factory=DistanceSettings)
+    """How the distance of new images to the training data is measured."""
 
 
 def predict(
@@ -88,16 +91,23 @@ def view_features(
     return features_of_looks(model, source, looks, fabric=fabric, what=what, cache=cache)
 
 
-@torch.no_grad()
 def average_views(
     model: Classifier, features: list[Float[Tensor, "images features"]]
 ) -> Float[np.ndarray, "images classes"]:
     """Return the mean of the probabilities of each view."""
+    return np.asarray(view_probabilities(model, features).mean(axis=0))
+
+
+@torch.no_grad()
+def view_probabilities(
+    model: Classifier, features: list[Float[Tensor, "images features"]]
+) -> Float[np.ndarray, "views images classes"]:
+    """Return the probabilities that each view gives."""
     head, was_training = model.head, model.head.training
     head.eval()
     views = [class_probabilities(_logits(head, view), link=model.link) for view in features]
     head.train(was_training)
-    return np.asarray(np.mean(views, axis=0))
+    return np.stack(views)
 
 
 def _logits(head: nn.Module, features: Float[Tensor, "images features"]) -> Float[Tensor, "images outputs"]:
