@@ -136,7 +136,9 @@ def soup(runs: Runs, out: Out = None) -> None:
 @app.command()
 def compare(
     runs: ComparedRuns,
-    side: Annotated[str, typer.Option("--side", help="Which side judges them: test, validation or train.")] = "test",
+    side: Annotated[
+        str, typer.Option("--side", metavar="SIDE", help="What judges them: test, validation or train.")
+    ] = "test",
     metric: Metrics = None,
     settings: EvaluationSets = None,
     out: Out = None,
