@@ -39,6 +39,7 @@ Transparency = Literal["white", "black", "refuse"]
 _NOT_SHAPING: Final = {
     *("images", "labels", "path_column", "label_column", "case_column", "split_column", "name_pattern"),
     *("max_pixels", "min_side_px", "max_side_px", "stains", "modalities", "keep", "ray", "class_order", "label_sets"),
+    "keep_columns",
 }
 """Settings that choose images, or say what they are; the others change the pixels that a file gives."""
 
@@ -76,6 +77,9 @@ class DataSettings(Settings):
     keep: str | None = None
     """Only images for which this is true are kept: an expression over the manifest's columns in the words of SQL, for
     example stain = 'HE' and width_px >= 64."""
+    keep_columns: tuple[str, ...] | None = None
+    """Further columns of the table that are kept as characteristics of the images, for subgroups and drift; not set:
+    those called site, hospital, sex, gender, age, race, ethnicity, scanner, vendor, view, ...; []: none."""
     max_pixels: Annotated[int, Field(gt=0)] = 200_000_000
     """Larger images (width times height) are excluded without being decoded."""
     transparency: Transparency = "white"

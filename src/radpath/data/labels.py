@@ -15,6 +15,7 @@ from radpath.data.array_file import is_array_file
 from radpath.data.dicom.cases import divided_patients, with_case_names
 from radpath.data.dicom.identity import is_dicom_case
 from radpath.data.findings import counted, exclude_and_note, shortened
+from radpath.data.further_columns import attach_further
 from radpath.data.image_index import ImageIndex, match_cases
 from radpath.data.inputs import DataSettings
 from radpath.data.label_checks import checked_labels
@@ -38,6 +39,8 @@ def attach_labels(manifest: Manifest, settings: DataSettings) -> Manifest:
         DataError: the table or the folders cannot be understood, contradict the names, or fewer than two classes are
             left.
     """
+    if settings.keep_columns and settings.labels is None:
+        raise DataError("data.keep_columns names columns of a table of labels; name the table with data.labels")
     if is_array_file(settings.images):
         _refuse_other_sources(settings)
         return checked_labels(manifest)
@@ -127,6 +130,7 @@ def _attach_table(manifest: Manifest, settings: DataSettings) -> Manifest:
                 source = f"{table.source}, column '{column}' (ignore it with --set data.split_column=),"
                 texts = [side or "" for side in read_sides(texts, source=source)]
             manifest = _attach_column(manifest, name, _texts_of(row_keys, texts), record_keys)
+    manifest = attach_further(manifest, table, columns, settings, row_keys=row_keys, record_keys=record_keys)
     return manifest.note(*about_rows, divided_patients(before, manifest))
 
 

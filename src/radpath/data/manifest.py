@@ -70,7 +70,7 @@ class Manifest:
     images: Location
     """The folder that record paths are relative to."""
     table: pl.DataFrame
-    """One row an image, sorted by ``record_id``; the columns of ``SCHEMA`` first, then any extra name groups."""
+    """One row an image, sorted by ``record_id``; the columns of ``SCHEMA``, then name groups and columns of labels."""
     findings: tuple[Finding, ...] = ()
 
     @classmethod

@@ -24,6 +24,7 @@ from radpath.evaluation.cautions import (
 )
 from radpath.evaluation.conformal import ConformalSettings
 from radpath.evaluation.decision_curve import DecisionCurveSettings, require_known_class
+from radpath.evaluation.drift import DriftSettings
 from radpath.evaluation.estimates import CaseEvaluation, Evaluation, SideEvaluation, Unit
 from radpath.evaluation.estimating import IntervalMethod, IntervalPlan, estimate_all, estimate_baseline
 from radpath.evaluation.metrics import METRICS, MetricSettings, chosen_metrics
@@ -78,6 +79,7 @@ class EvaluationSettings(Settings):
     conformal: ConformalSettings = Field(default_factory=ConformalSettings)
     decision_curve: DecisionCurveSettings = Field(default_factory=DecisionCurveSettings)
     subgroups: SubgroupSettings = Field(default_factory=SubgroupSettings)
+    drift: DriftSettings = Field(default_factory=DriftSettings)
 
     @model_validator(mode="after")
     def _an_order_is_stated(self) -> "EvaluationSettings":
