@@ -124,7 +124,7 @@ def event_of(sample: Sample) -> tuple[Float64[np.ndarray, " images"], Bool[np.nd
 def equal_mass_bins(given: Float64[np.ndarray, " images"]) -> Int64[np.ndarray, " images"]:
     """Return the bin of each image: up to ten, from the lowest probability up, with about as many images in each.
 
-    Equal probabilities share the bin that their middle lies in, as in ``calibration_error_of``; empty bins do not count.
+    Equal probabilities share the bin that their middle lies in, as in ``calibration_error_of``. No bin is empty.
 
     >>> equal_mass_bins(np.repeat([0.1, 0.2, 0.9], [10, 1, 9]))
     array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
