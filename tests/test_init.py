@@ -19,6 +19,7 @@ import radpath.recipes.predict
 import radpath.recipes.soup
 import radpath.recipes.train
 from radpath.errors import DataError, SettingsError
+from radpath.evaluation.estimates import Evaluation
 from radpath.run_folder import RunFolder
 from radpath.settings import override
 
@@ -151,6 +152,7 @@ def test_evaluate_returns_the_numbers_of_any_programs_predictions(tmp_path: Path
     table = tmp_path / "predictions.csv"
     table.write_text(PREDICTIONS, encoding="utf-8")
     evaluation = radpath.evaluate(table, settings={"evaluation.positive_class": "malignant"}, out=tmp_path)
+    assert isinstance(evaluation, Evaluation)
     area = evaluation.headline("test")
     assert area is not None
     assert area.value == 1

@@ -15,6 +15,7 @@ from radpath.run_folder import RunFolder
 if TYPE_CHECKING:
     from radpath.evaluation.comparison_results import Comparison
     from radpath.evaluation.estimates import Evaluation
+    from radpath.evaluation.label_evaluation import LabelEvaluation
     from radpath.reporting.content import Check
     from radpath.training.rate_test import RateTest
 
@@ -98,8 +99,10 @@ def train(
 
 def evaluate(
     target: Path | str, *, settings: Mapping[str, Value] | None = None, out: Path | str | None = None
-) -> "Evaluation":
+) -> "Evaluation | LabelEvaluation":
     """Compute all numbers again from ``predictions.csv``, without the model, and the report of a run with them.
+
+    Where an image has several labels, each of them has an ``Evaluation`` in what is returned.
 
     Args:
         target: a run folder, or any program's ``predictions.csv``.

@@ -1,6 +1,7 @@
 """Training learns, chooses, stops and goes on as it promises; a kill at any write changes no bit of the end."""
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -488,3 +489,54 @@ def test_a_validation_side_of_one_class_is_judged_by_its_loss(
     assert best_of(read_history(tmp_path / "history.csv"), "validation_auc").validation_loss == min(
         entry.validation_loss for entry in history
     )
+
+
+@pytest.fixture
+def train_labels_in(make_model: ModelMaker, bright_and_dark: SourceMaker, fabric: Fabric) -> Trainer:
+    """Return a short training on two labels an image: bright, which is not always known, and wide."""
+
+    def with_labels(side: ImageSource) -> ImageSource:
+        labels = np.stack([side.labels, side.widths_px > 22], axis=1).astype(np.float32)
+        labels[::4, 0] = np.nan
+        return dataclasses.replace(side, labels=labels)
+
+    def trainer(root: Path, *, freeze: str = "none", keep_in: Path | None = None, **settings: object) -> list[Epoch]:
+        model = make_model(freeze=freeze, link="sigmoid")
+        return train(
+            model,
+            Sides(
+                train=with_labels(bright_and_dark(14)),
+                validation=with_labels(bright_and_dark(10)),
+                classes=("bright", "wide"),
+            ),
+            settings_of({"epochs": 3, "learning_rate": 0.01, "loss.kind": "binary", **settings}),
+            augmentation=AugmentationSettings.model_validate(STILL),
+            prediction=PredictionSettings(),
+            folder=RunFolder(root),
+            fabric=fabric,
+            cache=None if keep_in is None else FeatureCache(keep_in, model, fabric=fabric),
+        )
+
+    return trainer
+
+
+@pytest.mark.parametrize("settings_", [{}, {"mix.kind": "mixup", "loss.kind": "binary_focal", "head_start": "random"}])
+def test_several_labels_survive_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, train_labels_in: Trainer, settings_: dict[str, object]
+) -> None:
+    whole = train_labels_in(tmp_path / "whole", **settings_)
+    with monkeypatch.context() as patch:
+        kill_at_write(patch, 9)
+        with pytest.raises(Killed):
+            train_labels_in(tmp_path / "killed", **settings_)
+    assert without_seconds(train_labels_in(tmp_path / "killed", **settings_)) == without_seconds(whole)
+    require_same_bits(tmp_path / "killed", tmp_path / "whole")
+    assert whole[-1].validation_auc is not None
+    assert whole[-1].train_loss < max(np.log(2), whole[0].train_loss)
+
+
+def test_several_labels_are_learned_from_kept_features_as_from_images(tmp_path: Path, train_labels_in: Trainer) -> None:
+    slow = train_labels_in(tmp_path / "slow", freeze="all")
+    fast = train_labels_in(tmp_path / "fast", freeze="all", keep_in=tmp_path / "kept")
+    for one, other in zip(without_seconds(slow), without_seconds(fast), strict=True):
+        assert other == pytest.approx(one, rel=1e-4)

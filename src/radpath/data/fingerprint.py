@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from radpath.data.class_order import natural_order
-from radpath.data.label_sets import NONE_OF_THESE, one_row_a_class
+from radpath.data.label_sets import NONE_OF_THESE, names_of, one_row_a_class
 from radpath.data.manifest import Manifest
 from radpath.errors import DataError
 
@@ -93,6 +93,8 @@ class Fingerprint:
     formats: Mapping[str, int]
     stains: Mapping[str, int]
     """Images by stain; empty where no name or table says any."""
+    several_labels: bool = False
+    """Whether an image has several labels, each there or not there, instead of one class."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON holds it.
@@ -174,6 +176,7 @@ def measure(manifest: Manifest) -> Fingerprint:
         modes=_tally(kept["mode"]),
         formats=_tally(kept["format"]),
         stains=_tally(kept["stain"]) if kept["stain"].is_not_null().any() else {},
+        several_labels=names_of(kept["label"].to_list()) is not None,
     )
 
 

@@ -53,7 +53,7 @@ class LabelEvaluation:
     confidence: float
     replicates: int
     warnings: tuple[str, ...]
-    """One sentence each; those of a label begin with its name."""
+    """Of all labels together; those of a label are with it."""
 
     @property
     def thresholds(self) -> dict[str, Threshold]:
@@ -105,7 +105,7 @@ def evaluate_labels(predictions: LabelPredictions, settings: EvaluationSettings)
     }
     thresholds = {name: _threshold(evaluation) for name, evaluation in evaluations.items()}
     samples = {side: take_label_sample(predictions, side, thresholds) for side in SIDES}
-    cautions = [f"{name}: {warning}" for name, evaluation in evaluations.items() for warning in evaluation.all_warnings]
+    cautions = []
     if settings.stratified or settings.interval != "percentile":
         cautions.append(
             "the intervals of all labels together are percentile intervals of plain resamples, whatever "

@@ -167,7 +167,7 @@ def label_values_under(
     hits = sample.by_case(known & there & decided) @ weights
     misses = sample.by_case(known & there & ~decided) @ weights
     alarms = sample.by_case(known & ~there & decided) @ weights
-    of_all: np.ndarray = known.all(axis=1)
+    of_all: np.ndarray = np.logical_and.reduce(known, axis=1)
     right: np.ndarray = np.logical_and.reduce((there == decided) | ~known, axis=1)
     wrong, answers = (misses + alarms).sum(axis=0), (sample.by_case(known) @ weights).sum(axis=0)
     columns = {

@@ -120,6 +120,11 @@ def predictions_of(table: pl.DataFrame) -> Predictions:
         LeakError: a case stands on two sides.
     """
     missing = [name for name in PREDICTION_COLUMNS if name not in table.columns]
+    if missing and any(name.startswith(f"{PREDICTION_COLUMNS[-1]}:") for name in table.columns):
+        raise DataError(
+            "each image has several labels here, which `radpath fit`, train, predict, evaluate, report and pick-epoch "
+            "understand, and other commands do not: they need one class an image"
+        )
     if missing:
         raise DataError(f"column '{missing[0]}' is missing; the first columns are {', '.join(PREDICTION_COLUMNS)}")
     classes = [name.removeprefix(PROBABILITY_PREFIX) for name in table.columns if name.startswith(PROBABILITY_PREFIX)]

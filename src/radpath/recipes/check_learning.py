@@ -18,6 +18,7 @@ import numpy as np
 from radpath import files
 from radpath.data.augmentation.settings import AugmentationSettings
 from radpath.data.findings import counted
+from radpath.data.label_sets import label_matrix
 from radpath.data.location import Location
 from radpath.errors import SettingsError, TrainingError
 from radpath.recipes.experiment import Experiment
@@ -139,11 +140,21 @@ def calm(experiment: Experiment) -> Experiment:
 
 
 def _handful(data: TrialData, per_class: int) -> TrialData:
-    place = {name: number for number, name in enumerate(data.classes)}
-    labels = np.array([place[label] for label in data.table["label"]], dtype=np.int64)
+    labels = _classes_to_pick(data)
     seed = data.experiment.training.seed
     chosen = pick_handful(labels, data.table["case"].to_list(), per_class=per_class, seed=seed)
     return dataclasses.replace(data, table=data.table[chosen.tolist()])
+
+
+def _classes_to_pick(data: TrialData) -> np.ndarray:
+    """Return a class for each image; of several labels the rarest that it has, and a class of its own for none."""
+    place = {name: number for number, name in enumerate(data.classes)}
+    if data.experiment.training.loss.link != "sigmoid":
+        return np.array([place[label] for label in data.table["label"]], dtype=np.int64)
+    there = label_matrix(data.table["label"].to_list(), data.classes) == 1
+    rarest_first = there.sum(axis=0).argsort(kind="stable")
+    first: np.ndarray = rarest_first[there[:, rarest_first].argmax(axis=1)]
+    return np.where(there.any(axis=1), first, len(place))
 
 
 def _check(what: str, *, passed: bool, detail: str) -> Check:

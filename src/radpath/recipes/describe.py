@@ -19,7 +19,7 @@ from radpath.data.twins import describe_duplicates
 from radpath.errors import DataError
 from radpath.recipes.gathering import gather_verified, run_name
 from radpath.recipes.inspect import folder_to_write, settings_of_look
-from radpath.recipes.report import exclusions_of, label_source
+from radpath.recipes.run_facts import exclusions_of, label_source
 from radpath.recipes.telling import say, say_findings, say_path, say_rows
 from radpath.records import SIDES
 from radpath.reporting.content import Sample

@@ -6,18 +6,20 @@ from radpath import files
 from radpath.errors import SettingsError
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import EvaluationSettings
+from radpath.evaluation.label_evaluation import LabelEvaluation
+from radpath.evaluation.label_predictions import has_several_labels
+from radpath.recipes.concluding import conclude
 from radpath.recipes.ensemble import judge_ensemble
 from radpath.recipes.evaluate_table import evaluate_table
 from radpath.recipes.experiment import read_experiment
-from radpath.recipes.judging import evaluate_run
-from radpath.recipes.report import write_run_report
+from radpath.recipes.label_judging import evaluate_label_table
 from radpath.recipes.staleness import require_same_settings
-from radpath.recipes.telling import say, say_path, say_results
+from radpath.recipes.telling import say, say_path
 from radpath.run_folder import RunFolder
 from radpath.settings import override, parse_settings
 
 
-def evaluate_again(target: Path, *, assignments: list[str], out: Path | None) -> Evaluation:
+def evaluate_again(target: Path, *, assignments: list[str], out: Path | None) -> Evaluation | LabelEvaluation:
     """Evaluate a run, or any program's ``predictions.csv``, and tell and return the numbers.
 
     Raises:
@@ -25,6 +27,8 @@ def evaluate_again(target: Path, *, assignments: list[str], out: Path | None) ->
         RadpathError: bad input; the message says what, where and what to do.
     """
     if target.is_file():
+        if has_several_labels(target):
+            return evaluate_label_table(target, _settings(assignments), out=out)
         return evaluate_table(target, _settings(assignments), out=out, assignments=assignments)
     if assignments:
         raise SettingsError("--set goes with a predictions.csv; the settings of a run are those of its experiment.toml")
@@ -35,9 +39,7 @@ def evaluate_again(target: Path, *, assignments: list[str], out: Path | None) ->
     folder.require_fresh("predict", now, remedy="restore it, or evaluate the file itself: radpath evaluate FILE")
     experiment = read_experiment(folder.experiment, [])
     require_same_settings(folder, experiment)
-    _, evaluation = evaluate_run(experiment, folder)
-    say_results(evaluation)
-    write_run_report(experiment, folder)
+    evaluation = conclude(experiment, folder)
     say("")
     say_path("Report", folder.report)
     return evaluation

@@ -9,7 +9,15 @@ from radpath.data.location import Location
 from radpath.models.backbones import build_backbone
 from radpath.recipes.beginning import check_sizes, default_folder, new_run
 from radpath.recipes.experiment import Experiment, compose_experiment
-from radpath.recipes.gathering import audited_split, data_values, gather, in_class_order, look_closer, run_name
+from radpath.recipes.gathering import (
+    audited_split,
+    data_values,
+    gather,
+    in_class_order,
+    look_closer,
+    recognised_label_sets,
+    run_name,
+)
 from radpath.recipes.planning import derive_plan, follow_wishes
 from radpath.recipes.running import normalise_stain, prepare_pixels
 from radpath.recipes.telling import say, say_findings, say_plan, say_rows
@@ -35,7 +43,7 @@ def fit(
     Raises:
         RadpathError: bad input; the message says what, where and what to do.
     """
-    given = {"data": data_values(images, labels)}
+    given, understood = with_label_sets({"data": data_values(images, labels)}, assignments)
     asked = flatten(override(given, assignments))
     wanted = compose_wanted(given, assignments)
     accelerator = require_device(wanted.device)
@@ -49,7 +57,7 @@ def fit(
             fingerprint, sides_given=sides_given, asked=asked, backbone=backbone, accelerator=accelerator
         )
         experiment = compose_experiment({**plan.values, **given}, assignments)
-        choices = choices_as_made(plan.choices, experiment)
+        choices = [*understood, *choices_as_made(plan.choices, experiment)]
         say_plan(choices)
         check_sizes(experiment, backbone)
         manifest, store = prepare_pixels(experiment, manifest, folder)
@@ -60,6 +68,22 @@ def fit(
         say("")
         start(experiment, split, store, choices, folder=folder)
     return finish(experiment, split, folder, command=command)
+
+
+def with_label_sets(given: Mapping[str, Any], assignments: list[str]) -> tuple[dict[str, Any], list[Choice]]:
+    """Return the values with how several labels an image are read, where the table says it and the user does not.
+
+    Raises:
+        RadpathError: a setting is wrong, or the table cannot be read.
+    """
+    found = recognised_label_sets(compose_wanted(given, assignments).data)
+    if found is None:
+        return dict(given), []
+    values, reason = found
+    choices = [
+        Choice(setting=f"data.label_sets.{name}", value=str(value), reason=reason) for name, value in values.items()
+    ]
+    return {**given, "data": {**given["data"], "label_sets": dict(values)}}, choices
 
 
 def compose_wanted(given: Mapping[str, Any], assignments: list[str]) -> Experiment:

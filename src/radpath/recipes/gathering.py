@@ -5,6 +5,7 @@ said and what was decoded is remembered beside the runs, so that the next one op
 """
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from radpath.data.audit.study import AuditSettings, audit_study, find_near_dupli
 from radpath.data.class_order import chosen_order
 from radpath.data.ingest import verify
 from radpath.data.inputs import DataSettings
+from radpath.data.label_set_table import recognise_label_sets
+from radpath.data.label_table import read_label_table
 from radpath.data.labels import attach_labels
 from radpath.data.location import Location
 from radpath.data.manifest import Manifest
@@ -43,6 +46,15 @@ def gather(data: DataSettings, *, beside: Path) -> Manifest:
 
 def _with_labels(manifest: Manifest, data: DataSettings) -> Manifest:
     return cut_slides(keep_by_labels(attach_labels(manifest, data), data), data)
+
+
+def recognised_label_sets(data: DataSettings) -> tuple[Mapping[str, Any], str] | None:
+    """Return the settings of ``[data.label_sets]`` that the table of labels calls for, and why; None for none.
+
+    Raises:
+        DataError: the table cannot be read.
+    """
+    return None if data.labels is None else recognise_label_sets(read_label_table(data.labels), data)
 
 
 def gather_what_there_is(data: DataSettings, *, beside: Path) -> Manifest:

@@ -9,10 +9,9 @@ from radpath import files
 from radpath.data.split import Split
 from radpath.errors import SettingsError
 from radpath.recipes.beginning import require_trained_here
+from radpath.recipes.concluding import conclude
 from radpath.recipes.experiment import Experiment, read_experiment
-from radpath.recipes.judging import evaluate_run
 from radpath.recipes.precision import with_precision_of_run
-from radpath.recipes.report import write_run_report
 from radpath.recipes.running import (
     build_model,
     predict_all,
@@ -23,7 +22,7 @@ from radpath.recipes.running import (
     stamp_model,
 )
 from radpath.recipes.staleness import require_same_data, require_same_settings
-from radpath.recipes.telling import say, say_path, say_results
+from radpath.recipes.telling import say, say_path
 from radpath.recipes.train import prepared_split
 from radpath.recipes.training_summary import picked_epoch
 from radpath.run_folder import RunFolder
@@ -65,9 +64,7 @@ def pick_epoch(run: Path, epoch: int) -> RunFolder:
     on_devices(experiment.device, partial(_predict_with, experiment, split, folder, epoch))
     if epoch == best:
         folder.picked.unlink(missing_ok=True)
-    _, evaluation = evaluate_run(experiment, folder)
-    say_results(evaluation)
-    write_run_report(experiment, folder)
+    conclude(experiment, folder)
     how = "the best by the rule" if picked_epoch(folder) is None else f"picked by hand; the best is {best}"
     say("")
     say(f"Epoch {epoch} is kept: {how}")

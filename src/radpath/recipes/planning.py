@@ -217,6 +217,9 @@ def _learning_rules(
     fingerprint: Fingerprint, *, asked: Mapping[str, Any], pixels: Mapping[str, Any], accelerator: str
 ) -> list[Rule]:
     rules: list[Rule] = []
+    if fingerprint.several_labels:
+        rules.append(("training.loss.kind", "binary", "an image has several labels, each a question of its own"))
+        rules.append(("training.loss.class_weights", "none", "weights for rare labels would move their probabilities"))
     if fingerprint.stains:
         rules.append(("augmentation.flips", "dihedral", "the names carry a stain: histology, which has no up"))
     freeze, reason = _freeze_rule(fingerprint, asked=asked, pixels=pixels, accelerator=accelerator)

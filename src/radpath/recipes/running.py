@@ -14,6 +14,7 @@ from radpath import files
 from radpath.data.batches import UNLABELLED, ImageSource
 from radpath.data.ingest import prepare
 from radpath.data.intensity import Intensity, fit_intensity
+from radpath.data.label_sets import label_matrix
 from radpath.data.leaks import Audit
 from radpath.data.manifest import Finding, Manifest
 from radpath.data.pixel_store import PixelStore
@@ -21,10 +22,12 @@ from radpath.data.split import Split, write_splits
 from radpath.data.stain.fitting import fit_stain_of
 from radpath.data.stain.normalisation import StainReference
 from radpath.errors import DataError
+from radpath.evaluation.label_predictions import LabelPredictions, write_label_predictions
 from radpath.evaluation.predictions import Predictions, write_predictions
-from radpath.models.classifier import Classifier, build_classifier
+from radpath.models.classifier import Classifier, Link, build_classifier
 from radpath.models.heads import too_large
 from radpath.recipes.beginning import check_sizes
+from radpath.recipes.distances import record_distance
 from radpath.recipes.experiment import Experiment
 from radpath.recipes.gathering import pools_beside
 from radpath.recipes.telling import say
@@ -36,7 +39,7 @@ from radpath.training.checkpoints import Checkpoints, load_best
 from radpath.training.device import arrange
 from radpath.training.feature_cache import FeatureCache
 from radpath.training.loop import Sides, train
-from radpath.training.prediction import predict
+from radpath.training.prediction import average_views, view_features
 
 Nouns = TypeVar("Nouns")
 
@@ -191,18 +194,24 @@ def image_source(
     intensity: Intensity,
 ) -> ImageSource:
     """Return the images of a manifest's rows with their labels."""
-    place = {name: number for number, name in enumerate(classes)}
-    labels = [place.get(label, UNLABELLED) for label in table["label"].to_list()]
     return ImageSource(
         store=store,
         rows=store.index(table["record_id"].to_list()),
-        labels=np.array(labels, dtype=np.int64),
+        labels=_labels_of(table["label"].to_list(), classes, link=experiment.training.loss.link),
         pixels=experiment.pixels,
         batches=experiment.batches,
         intensity=intensity,
         smallest_canvas_px=smallest_canvas_px,
         random_views=experiment.augmentation if experiment.prediction.augmented_views else None,
     )
+
+
+def _labels_of(labels: Sequence[str | None], classes: Sequence[str], *, link: Link) -> np.ndarray:
+    """Return the position of each image's class or, of several labels, the answer to each."""
+    if link == "sigmoid":
+        return label_matrix(labels, classes)
+    place = {name: number for number, name in enumerate(classes)}
+    return np.array([place.get(label or "", UNLABELLED) for label in labels], dtype=np.int64)
 
 
 def sources_of(
@@ -274,25 +283,37 @@ def predict_all(
     fabric: Fabric,
     cache: FeatureCache | None = None,
 ) -> None:
-    """Write ``predictions.csv`` of the best epoch for all sides."""
+    """Write ``predictions.csv`` of the best epoch for all sides, and how far from training images others are."""
     load_best(model, Checkpoints(folder.checkpoints).best)
     model.to(fabric.device)
     kept = split.manifest.kept
     tables = [kept.filter(pl.col("split") == side) for side in sources]
-    probabilities = [
-        predict(model, source, experiment.prediction, fabric=fabric, what=f"predicting {side}", cache=cache)
-        for side, source in sources.items()
-    ]
-    table = pl.concat(tables)
-    predictions = Predictions(
-        record_ids=tuple(table["record_id"]),
-        cases=tuple(table["case"]),
-        sides=tuple(table["split"]),
-        truth=tuple(table["label"]),
-        probabilities=np.concatenate(probabilities),
-        classes=split.classes,
-        stains=None if table["stain"].null_count() == len(table) else tuple(table["stain"]),
-    )
+    probabilities, plain = [], {}
+    for side, source in sources.items():
+        what = f"predicting {side}"
+        views = view_features(model, source, experiment.prediction, fabric=fabric, what=what, cache=cache)
+        probabilities.append(average_views(model, views))
+        plain[side] = views[0].numpy()
     if fabric.is_global_zero:
-        write_predictions(predictions, folder.predictions)
+        _write_predictions(pl.concat(tables), np.concatenate(probabilities), split.classes, model.link, folder)
         folder.stamp("predict", {"predictions.csv": files.digest_file(folder.predictions)})
+        record_distance(plain, sources, experiment.prediction.distance, folder)
+
+
+def _write_predictions(
+    table: pl.DataFrame, probabilities: np.ndarray, classes: tuple[str, ...], link: Link, folder: RunFolder
+) -> None:
+    """Write one row an image, with one truth, or the truth of each of several labels."""
+    about: dict[str, Any] = {
+        "record_ids": tuple(table["record_id"]),
+        "cases": tuple(table["case"]),
+        "sides": tuple(table["split"]),
+        "probabilities": probabilities,
+        "stains": None if table["stain"].null_count() == len(table) else tuple(table["stain"]),
+    }
+    if link == "sigmoid":
+        truth = label_matrix(table["label"].to_list(), classes).astype(np.float64)
+        write_label_predictions(LabelPredictions(**about, truth=truth, names=classes), folder.predictions)
+    else:
+        predictions = Predictions(**about, truth=tuple(table["label"]), classes=classes)
+        write_predictions(predictions, folder.predictions)

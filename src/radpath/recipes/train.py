@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from radpath import files
 from radpath.data.batches import ImageSource
 from radpath.data.findings import counted
+from radpath.data.label_sets import names_of
 from radpath.data.pixel_store import PixelStore
 from radpath.data.split import Split
 from radpath.errors import SettingsError
@@ -17,13 +18,12 @@ from radpath.evaluation.evaluate import require_fitting_classes
 from radpath.models.classifier import Classifier
 from radpath.models.heads import num_parameters, too_large
 from radpath.recipes.beginning import default_folder, new_run, require_feasible, require_trained_here, resumable
+from radpath.recipes.concluding import conclude
 from radpath.recipes.environment import describe_environment, device_name
 from radpath.recipes.experiment import Experiment, read_experiment, render_experiment
 from radpath.recipes.failures import told_failures
 from radpath.recipes.gathering import audited_split, gather, in_class_order, look_closer, run_name
-from radpath.recipes.judging import evaluate_run
 from radpath.recipes.precision import begin_precision
-from radpath.recipes.report import write_run_report
 from radpath.recipes.running import (
     build_model,
     learn,
@@ -37,7 +37,7 @@ from radpath.recipes.running import (
     sources_of,
 )
 from radpath.recipes.staleness import require_same_data, require_same_settings, stamp_settings
-from radpath.recipes.telling import say, say_findings, say_path, say_results, say_training
+from radpath.recipes.telling import say, say_findings, say_path, say_training
 from radpath.records import Side
 from radpath.reporting.content import Choice
 from radpath.run_folder import RunFolder
@@ -45,7 +45,7 @@ from radpath.training.device import on_devices
 from radpath.training.feature_cache import FeatureCache, features_beside
 from radpath.training.feature_plan import plan_features
 from radpath.training.history import read_history
-from radpath.training.losses import require_known_classes
+from radpath.training.losses import require_fitting_loss, require_known_classes
 
 _FEATURES: Final = "features"
 
@@ -103,10 +103,13 @@ def start(
     """Write down what a run is about to do; the settings come last, since they make the folder a run.
 
     Raises:
-        SettingsError: a setting of the loss or of the evaluation names what is no class.
+        SettingsError: a setting of the loss or of the evaluation names what is no class, or is not for such labels.
     """
+    several = names_of(split.manifest.kept["label"].to_list()) is not None
+    require_fitting_loss(experiment.training.loss, has_several_labels=several)
     require_known_classes(experiment.training.loss, split.classes)
-    require_fitting_classes(experiment.evaluation, split.classes)
+    if not several:
+        require_fitting_classes(experiment.evaluation, split.classes)
     record_data(folder, split, choices)
     record_intensity(experiment, split, store, folder)
     stamp_settings(folder, experiment)
@@ -119,9 +122,7 @@ def finish(experiment: Experiment, split: Split, folder: RunFolder, *, command: 
     with resumable(folder), told_failures(folder):
         experiment = _with_precision(experiment, split, folder)
         on_devices(experiment.device, partial(learn_and_predict, experiment, split, folder, command))
-        _, evaluation = evaluate_run(experiment, folder)
-        say_results(evaluation)
-        write_run_report(experiment, folder)
+        conclude(experiment, folder)
     say("")
     say_path("Run folder", folder.root)
     say_path("Report", folder.report)

@@ -24,7 +24,7 @@ from radpath.models.backbones import build_backbone
 from radpath.models.classifier import Classifier
 from radpath.recipes.beginning import require_feasible
 from radpath.recipes.experiment import Experiment, compose_experiment, read_experiment
-from radpath.recipes.fit import compose_wanted
+from radpath.recipes.fit import compose_wanted, with_label_sets
 from radpath.recipes.gathering import audited_split, data_values, gather, in_class_order, look_closer, run_name
 from radpath.recipes.planning import derive_plan
 from radpath.recipes.precision import measured_device
@@ -129,7 +129,7 @@ def _experiment_of(
         if path.suffix == ".toml" and path.is_file():
             experiment = read_experiment(path, assignments)
             return experiment, gather(experiment.data, beside=folder)
-    given = {"data": data_values(target, labels)}
+    given, _ = with_label_sets({"data": data_values(target, labels)}, assignments)
     asked = flatten(override(given, assignments))
     wanted = compose_wanted(given, assignments)
     manifest = gather(wanted.data, beside=folder)

@@ -133,4 +133,6 @@ def _details(evaluation: LabelEvaluation, name: str, number: int) -> Folded:
             Paragraph(text=f"By case. {case_sentence(cases)} {threshold_sentence(cases.numbers)}"),
             results_table(cases.numbers, name=f"label-{number}-by-case", caption="The same with one row a case."),
         ]
+    if numbers.all_warnings:
+        blocks += [Paragraph(text="Read these numbers with this in mind:"), Bullets(items=numbers.all_warnings)]
     return Folded(summary=summary, blocks=tuple(blocks))

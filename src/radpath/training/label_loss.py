@@ -29,7 +29,7 @@ def label_weights(
     classes. given: 1, and the label's weight.
     """
     without, there = (labels == 0).sum(axis=0), (labels == 1).sum(axis=0)
-    counts = np.stack([without, there], axis=1)
+    counts = np.stack([without, there], axis=1).clip(1)  # an answer that nobody has weighs on nothing
     if settings.class_weights == "balanced":
         weights = counts.sum(axis=1, keepdims=True) / (2 * counts)
     elif settings.class_weights == "effective_number":
