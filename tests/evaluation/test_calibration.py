@@ -176,6 +176,25 @@ def test_an_overconfident_model_is_corrected_on_the_test_side(make_predictions: 
     assert slope.low < 1 < slope.high
 
 
+def test_a_shift_that_no_temperature_repairs_is_found_on_validation(make_predictions: MakePredictions) -> None:
+    plain = make_predictions(cases_per_side=150)
+    odds = special.logit(plain.probabilities[:, 1]) + 1.5  # as class weights would do
+    shifted = dataclasses.replace(plain, probabilities=np.column_stack([special.expit(-odds), special.expit(odds)]))
+    evaluation = evaluate(shifted, EvaluationSettings(replicates=100, positive_class="malignant"))
+    left = {
+        method: assess_calibration(shifted, evaluation, CalibrationSettings(method=method)).left_on_validation[0]
+        for method in METHODS
+    }
+    high = left["temperature"].intercept.high
+    assert high is not None
+    assert high < 0
+    for method in ("platt", "isotonic"):
+        assert left[method].intercept.value == pytest.approx(0, abs=0.05)
+    frozen = fitted(shifted, "platt")
+    again = assess_calibration(shifted, evaluation, CalibrationSettings(), frozen=frozen)
+    assert (again.calibrator, again.left_on_validation) == (frozen, ())
+
+
 def test_without_a_calibrator_there_is_a_before_and_a_reason(make_predictions: MakePredictions) -> None:
     predictions = make_predictions()
     evaluation = evaluate(predictions, EvaluationSettings(replicates=100))

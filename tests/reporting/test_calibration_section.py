@@ -4,6 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from radpath.evaluation.calibration import Calibration, CalibrationMethod, CalibrationSettings, assess_calibration
+from radpath.evaluation.measured import Measured
 from radpath.reporting.blocks import Drawing, Note, Paragraph, Table
 from radpath.reporting.calibration_section import calibration_section
 from radpath.reporting.content import ReportContent
@@ -65,3 +66,15 @@ def test_a_reader_is_told_what_moved_the_probabilities_and_what_to_doubt(new_con
     lowest = dataclasses.replace(perfect.calibrator, temperature=0.01)
     (note,) = notes(dataclasses.replace(perfect, calibrator=lowest))
     assert "told apart without a mistake" in note
+
+
+@pytest.mark.parametrize(("low", "high", "words"), [(0.2, 0.8, "too low"), (-0.8, -0.2, "too high"), (-0.1, 0.2, "")])
+def test_what_a_temperature_cannot_repair_is_said_from_validation(
+    new_content: ContentMaker, low: float, high: float, words: str
+) -> None:
+    found = made(new_content())
+    (line,) = found.left_on_validation
+    intercept = Measured(value=(low + high) / 2, low=low, high=high)
+    texts = notes(dataclasses.replace(found, left_on_validation=(dataclasses.replace(line, intercept=intercept),)))
+    assert len(texts) == (1 if words else 0)
+    assert all(f"of {line.of_class} are still {words}" in text and '"platt" can.' in text for text in texts)

@@ -19,7 +19,7 @@ from radpath.evaluation.logistic import fit_logistic
 from radpath.evaluation.measured import judged_side
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.probability import SMALLEST_PROBABILITY
-from radpath.evaluation.reliability import Reliability, assess_reliability, log_odds
+from radpath.evaluation.reliability import CoxLine, Reliability, assess_reliability, cox_lines, log_odds
 from radpath.evaluation.sample import Sample, take_sample
 from radpath.records import Side
 from radpath.settings import Settings
@@ -126,6 +126,9 @@ class Calibration:
     """Why nothing is corrected; empty where something is."""
     moved_by: str | None
     """What in the training moved the probabilities, in sentences."""
+    left_on_validation: tuple[CoxLine, ...] = ()
+    """Intercept and slope of the corrected probabilities on the side that the correction was fitted on; what is left
+    there the method cannot repair. Empty where nothing is corrected, or where it was fitted on other predictions."""
 
 
 def assess_calibration(
@@ -164,7 +167,17 @@ def assess_calibration(
         calibrator=calibrator,
         reason=reason,
         moved_by=moved_by,
+        left_on_validation=()
+        if calibrator is None or frozen is not None
+        else _left(predictions, evaluation, calibrator),
     )
+
+
+def _left(predictions: Predictions, evaluation: Evaluation, calibrator: Calibrator) -> tuple[CoxLine, ...]:
+    """Return intercept and slope of the corrected probabilities on the validation side."""
+    sample = take_sample(predictions, "validation", positive_class=evaluation.positive_class, threshold=None)
+    corrected = dataclasses.replace(sample, probabilities=calibrator.apply(sample.probabilities))
+    return cox_lines(corrected, confidence=evaluation.confidence)
 
 
 def fit_calibrator(predictions: Predictions, settings: CalibrationSettings) -> Calibrator | str:

@@ -100,16 +100,7 @@ def assess_reliability(sample: Sample, *, side: Side, evaluation: Evaluation) ->
             for place, (count, observed) in enumerate(zip(images.sum(axis=1), numbers[4:], strict=True))
         ),
         histogram=tuple(int(n) for n in np.histogram(given, bins=_HISTOGRAM_BINS, range=(0, 1))[0]),
-        lines=tuple(
-            cox_line(
-                sample.probabilities[:, place].copy(),
-                sample.truth == place,
-                sample.case_of,
-                of_class=sample.classes[place],
-                confidence=evaluation.confidence,
-            )
-            for place in sample.ranked_classes
-        ),
+        lines=cox_lines(sample, confidence=evaluation.confidence),
     )
 
 
@@ -149,6 +140,20 @@ def log_odds(probabilities: Float64[np.ndarray, " images"]) -> Float64[np.ndarra
     """
     inside = np.clip(probabilities, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
     return np.asarray(np.log(inside) - np.log1p(-inside))
+
+
+def cox_lines(sample: Sample, *, confidence: float) -> tuple[CoxLine, ...]:
+    """Return intercept and slope of the positive class where there are two, else of each against the rest."""
+    return tuple(
+        cox_line(
+            sample.probabilities[:, place].copy(),
+            sample.truth == place,
+            sample.case_of,
+            of_class=sample.classes[place],
+            confidence=confidence,
+        )
+        for place in sample.ranked_classes
+    )
 
 
 def cox_line(

@@ -63,7 +63,24 @@ def _notes(found: Calibration) -> list[Note]:
     if fit is not None and fit.temperature is not None and fit.temperature <= 0.01:
         text = "Validation is told apart without a mistake, so the temperature is the lowest that is allowed, 0.01."
         notes.append(Note(kind="warning", text=text))
+    if fit is not None and fit.method == "temperature":
+        notes += [_shifted(line) for line in found.left_on_validation if _excludes_zero(line.intercept)]
     return notes
+
+
+def _excludes_zero(measured: Measured) -> bool:
+    return measured.low is not None and measured.high is not None and not measured.low <= 0 <= measured.high
+
+
+def _shifted(line: CoxLine) -> Note:
+    """Say, from validation alone, what no temperature can repair."""
+    direction = "low" if (line.intercept.value or 0.0) > 0 else "high"
+    text = (
+        f"On validation, where it was fitted, the corrected probabilities of {line.of_class} are still too {direction} "
+        f"(intercept {phrase(line.intercept, 2)}): a temperature cannot shift them, evaluation.calibration.method = "
+        '"platt" can.'
+    )
+    return Note(kind="warning", text=text)
 
 
 def _looks(found: Calibration) -> list[tuple[str, Reliability]]:
