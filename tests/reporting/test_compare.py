@@ -80,7 +80,7 @@ def test_a_comparison_by_case_has_a_section_of_its_own(compared: CompareContent)
     content = dataclasses.replace(compared, by_case=by_case)
     names = re.findall(r'id="table-([^"]+)"', page(content))
     assert len(names) == len(set(names))
-    assert {"models", "case-models", "case-differences", "case-decisions"} <= set(names)
+    assert {"models", "case-models", "case-differences", "case-decisions", "areas", "case-areas"} <= set(names)
 
 
 @pytest.mark.parametrize("classes", [("benign", "malignant"), ("a", "b", "c")])

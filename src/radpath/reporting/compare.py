@@ -165,8 +165,15 @@ def _cases(by_case: Comparison) -> Section:
         *([figure] if figure else []),
         differences_table(by_case),
         *_decisions(by_case),
+        *_areas(by_case),
     ]
     return Section(anchor="by-case", title="By case", blocks=tuple(blocks))
+
+
+def _areas(comparison: Comparison) -> list[Block]:
+    if not comparison.area_differences:
+        return []
+    return [Heading(text="Areas (DeLong)"), areas_table(comparison)]
 
 
 def _curves(content: CompareContent) -> Section:
@@ -175,8 +182,7 @@ def _curves(content: CompareContent) -> Section:
     blocks: list[Block] = [overlay] if overlay else []
     if overlay is None:
         blocks.append(Paragraph(text=f"With more than {MOST_CLASSES_DRAWN} classes no ROC curves are drawn."))
-    if comparison.area_differences:
-        blocks += [Heading(text="Areas (DeLong)"), areas_table(comparison)]
+    blocks += _areas(comparison)
     return Section(anchor="curves", title="ROC curves", blocks=tuple(blocks))
 
 
@@ -226,7 +232,7 @@ def _image_table(content: CompareContent, first: int, second: int, images: list[
     names = content.comparison.names
     return Table(
         name=f"disagreement-{first + 1}-{second + 1}",
-        caption="The images where the probabilities of the true class are furthest apart.",
+        caption="Each model's decision, and in brackets the probability that it gave to the true class.",
         columns=("Image", "Case", "Truth", f"{names[first]}", f"{names[second]}"),
         rows=tuple(
             (
