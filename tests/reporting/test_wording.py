@@ -118,8 +118,8 @@ def test_how_intervals_were_found_is_said_by_what_was_used(two_classes: ReportCo
         evaluation, stratified=True, sides={"test": dataclasses.replace(side, estimates=estimates)}
     )
     assert interval_sentence(mixed) == (
-        f"Intervals: DeLong for the ROC AUC, Wilson for shares, percentiles of {replicates} bootstrap resamples of "
-        "whole cases within each class for the others."
+        f"Intervals: DeLong for the ROC AUC of a class, Wilson for shares, percentiles of {replicates} bootstrap "
+        "resamples of whole cases within each class for the others."
     )
     nothing = dataclasses.replace(mixed, sides={"test": dataclasses.replace(side, estimates=())})
     assert interval_sentence(nothing) == "There are no intervals."

@@ -22,7 +22,7 @@ class Metric:
     """In words and symbols, for the report."""
     undefined_when: str
     """When the number does not exist."""
-    best: Literal["highest", "lowest"]
+    best: Literal["highest", "lowest", "neither"]
     source: Literal["ranking", "confidence", "confusion", "losses", "sample"]
     """What ``compute`` takes: the ranked counts of one class, those of the confidence in the decision (of two classes,
     in the positive one), confusion matrices, the sample (giving a loss an image), or sample and weights."""
@@ -276,7 +276,7 @@ METRICS: Final[dict[str, Metric]] = {
         titled_at="Calibration error by chance, {:g} bins",
         formula="what the expected calibration error would be on average, were all these p true and images independent",
         undefined_when="there are no images",
-        best="lowest",
+        best="neither",
         source="confidence",
         scope="whole",
         at="calibration_bins",

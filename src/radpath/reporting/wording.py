@@ -73,7 +73,7 @@ def interval_sentence(evaluation: Evaluation) -> str:
     kinds = dict.fromkeys(one.interval for one in reported_sides(evaluation)[0].estimates if one.interval)
     draws = "resamples of whole cases" if not evaluation.stratified else "resamples of whole cases within each class"
     words = {
-        "delong": "DeLong for the ROC AUC",
+        "delong": "DeLong for the ROC AUC of a class",
         "wilson": "Wilson for shares",
         "bca": f"bias-corrected and accelerated (BCa) from {evaluation.replicates:,} bootstrap {draws}",
         "percentile": f"percentiles of {evaluation.replicates:,} bootstrap {draws}",
