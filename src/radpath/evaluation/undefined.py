@@ -4,8 +4,10 @@
 * Inside arrays of replicates NaN marks the undefined ones; nothing outside this folder ever sees a NaN. A single
   undefined number leaves as ``None``, and an ``Estimate`` says in its note why.
 * A macro average is undefined as soon as one of its classes is.
+* What exists is given, even where it says little: equal scores have an AUC of 0.5, since ties count a half, and
+  decisions for one class alone a kappa of 0; Matthews' correlation with a constant does not exist.
 * Replicates in which a metric is undefined are left out of its interval and counted; when they are more than a fifth,
-  there is no interval.
+  there is no interval. One whose resamples all agree has no width, and its note says that this is no certainty.
 """
 
 import math
