@@ -61,6 +61,10 @@ def test_members_and_their_own_scores_stand_beside_the_whole(
     assert "radpath ensemble" in page
     assert (folder / "model_card.md").is_file()
     assert (folder / "metrics.json").is_file()
+    assert "Beside the best: by ROC AUC on the same images" in page
+    members = told[told.index("Members") :].splitlines()
+    assert sum("  best  " in line for line in members) == 1
+    assert sum("best" in line for line in members) == len(runs) + 1
 
 
 def test_it_can_be_evaluated_again(ensemble: tuple[Path, str], program: Program) -> None:

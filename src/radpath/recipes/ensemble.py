@@ -15,9 +15,12 @@ import numpy as np
 from radpath import files
 from radpath.data.findings import counted
 from radpath.errors import DataError, SettingsError, StaleError
+from radpath.evaluation.comparison import Contender, compare
+from radpath.evaluation.comparison_results import marks
 from radpath.evaluation.ensembles import WeightRule, choose_weights, combine
 from radpath.evaluation.estimates import Evaluation
-from radpath.evaluation.predictions import write_predictions
+from radpath.evaluation.predictions import Predictions, write_predictions
+from radpath.evaluation.thresholds import Threshold
 from radpath.recipes.beginning import default_folder, new_run
 from radpath.recipes.environment import describe_environment
 from radpath.recipes.experiment import Experiment
@@ -26,6 +29,7 @@ from radpath.recipes.members import Member, open_member, open_members
 from radpath.recipes.report import gather_content, write_pages
 from radpath.recipes.running import read_document
 from radpath.recipes.telling import say, say_members, say_path, say_results
+from radpath.reporting.compare_tables import mark_text
 from radpath.reporting.content import MemberScore, TrainingSummary
 from radpath.run_folder import RunFolder
 
@@ -132,21 +136,46 @@ def judge_ensemble(folder: RunFolder) -> Evaluation:
     rule, positive_class = read_document(
         folder.ensemble, lambda found: (_NAMES[found["weights"]], found["positive_class"])
     )
-    scores, first = [], None
+    scores, joined, first = [], [], None
     for share in read_ensemble(folder):
         member = open_member(share.run)
         require_same_model(share, member.model_digest)
         name = member.folder.root.resolve().name
         scores.append(MemberScore(name=name, weight=share.weight, evaluation=member.evaluation))
+        joined.append((member.predictions, member.evaluation.threshold))
         first = first or member
     if first is None:
         raise DataError(f"{folder.ensemble} names no member; make the ensemble again")
     experiment = _judged_as(first.experiment, positive_class)
-    _, evaluation = evaluate_run(experiment, folder)
+    predictions, evaluation = evaluate_run(experiment, folder)
+    *own, joined_mark = _marks([*joined, (predictions, evaluation.threshold)], evaluation, experiment)
+    scores = [dataclasses.replace(score, mark=mark) for score, mark in zip(scores, own, strict=True)]
     say_results(evaluation)
-    say_members(scores, evaluation)
-    _write_report(experiment, first, folder, scores, rule)
+    say_members(scores, evaluation, joined_mark=joined_mark)
+    _write_report(experiment, first, folder, scores, rule, joined_mark=joined_mark)
     return evaluation
+
+
+def _marks(
+    models: Sequence[tuple[Predictions, Threshold | None]], evaluation: Evaluation, experiment: Experiment
+) -> list[str]:
+    """Return where each model stands beside the best by ROC AUC; empty words where too little is labelled to test."""
+    if "test" not in evaluation.sides or evaluation.sides["test"].num_cases < 2:
+        return [""] * len(models)
+    settings = experiment.evaluation
+    comparison = compare(
+        [
+            Contender(name=str(place), predictions=predictions, threshold=threshold)
+            for place, (predictions, threshold) in enumerate(models)
+        ],
+        metrics=("roc_auc",),
+        positive_class=evaluation.positive_class,
+        confidence=settings.confidence,
+        replicates=settings.replicates,
+        seed=settings.seed,
+        stratified=settings.stratified,
+    )
+    return [mark_text(mark) for mark in marks(comparison)]
 
 
 def _judged_as(experiment: Experiment, positive_class: str | None) -> Experiment:
@@ -156,7 +185,13 @@ def _judged_as(experiment: Experiment, positive_class: str | None) -> Experiment
 
 
 def _write_report(
-    experiment: Experiment, first: Member, folder: RunFolder, scores: Sequence[MemberScore], rule: str
+    experiment: Experiment,
+    first: Member,
+    folder: RunFolder,
+    scores: Sequence[MemberScore],
+    rule: str,
+    *,
+    joined_mark: str,
 ) -> None:
     content = gather_content(experiment, first.folder, results=folder)
     model = f"the mean of the probabilities of {counted(len(scores), 'run')}, with {rule}"
@@ -166,7 +201,12 @@ def _write_report(
     )
     training = TrainingSummary(model=model, history=(), chosen_epoch=None, chosen_by="", padded_share={})
     joined = dataclasses.replace(
-        content, training=training, plan=(), members=tuple(scores), limits=(note, *content.limits)
+        content,
+        training=training,
+        plan=(),
+        members=tuple(scores),
+        joined_mark=joined_mark,
+        limits=(note, *content.limits),
     )
     write_pages(joined, folder)
     say("")

@@ -17,7 +17,6 @@ from radpath.reporting.wording import (
     case_sentence,
     estimate_text,
     headline_sentence,
-    metric_label,
     overall_label,
     percent,
     reported_sides,
@@ -118,8 +117,7 @@ def _say_numbers(evaluation: Evaluation) -> None:
 
 def _result_row(estimate: Estimate, side: SideEvaluation, positive_class: str | None) -> tuple[str, str, str]:
     """Return a metric's name, its value, and what predicting the majority class would give."""
-    of_class = estimate.of_class is not None
-    name = metric_label(estimate.metric) if of_class else overall_label(estimate.metric, positive_class)
+    name = overall_label(estimate.metric, positive_class, estimate.at)
     without_interval = estimate.value is not None and estimate.low is None
     remarks = [estimate.note] if without_interval and estimate.note else []
     key = (estimate.metric, estimate.of_class)
@@ -129,10 +127,10 @@ def _result_row(estimate: Estimate, side: SideEvaluation, positive_class: str | 
     return name, estimate_text(estimate), "; ".join(remarks)
 
 
-def say_members(members: Sequence[MemberScore], together: Evaluation) -> None:
-    """Print each joined run's weight and headline number, and below them that of all together."""
-    rows = [(one.name, f"{one.weight:.3f}", headline_sentence(one.evaluation)) for one in members]
-    say_rows("Members", [*rows, ("together", "", headline_sentence(together))])
+def say_members(members: Sequence[MemberScore], together: Evaluation, *, joined_mark: str) -> None:
+    """Print each joined run's weight, mark and headline number, and below them those of all together."""
+    rows = [(one.name, f"{one.weight:.3f}", one.mark, headline_sentence(one.evaluation)) for one in members]
+    say_rows("Members", [*rows, ("together", "", joined_mark, headline_sentence(together))])
 
 
 def say_path(what: str, path: Path) -> None:

@@ -155,6 +155,8 @@ class MemberScore:
     weight: float
     """Its share in what was joined, 0 to 1."""
     evaluation: Evaluation
+    mark: str = ""
+    """Where it stands beside the best of the runs and all together, in words; empty where that was not tested."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -197,6 +199,8 @@ class ReportContent(RunFacts):
     """Worst first, all from the side that is reported first."""
     members: tuple[MemberScore, ...] = ()
     """The runs that were joined, where these are the results of several."""
+    joined_mark: str = ""
+    """Where all together stand beside the best, in words."""
     sections: tuple[Section, ...] = ()
     """Further analyses, after the results."""
 

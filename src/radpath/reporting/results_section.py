@@ -39,7 +39,8 @@ def results_section(content: ReportContent, figures: Mapping[str, str]) -> Secti
     matrix = tables.confusion_table(evaluation, name="confusion")
     blocks.append(Folded(summary="Confusion matrix as a table", blocks=(matrix,)))
     if content.members:
-        blocks += [Heading(text="Members", anchor="members"), tables.members_table(content.members, evaluation)]
+        members = tables.members_table(content.members, evaluation, joined_mark=content.joined_mark)
+        blocks += [Heading(text="Members", anchor="members"), members]
     if evaluation.by_case is not None:
         blocks += _by_case(evaluation.by_case)
     definitions = tuple(

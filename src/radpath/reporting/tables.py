@@ -118,20 +118,27 @@ def headline_tiles(evaluation: Evaluation) -> list[Tile]:
     return tiles
 
 
-def members_table(members: Sequence[MemberScore], together: Evaluation) -> Table:
-    """Return each joined run's headline numbers, and below them those of all together."""
+def members_table(members: Sequence[MemberScore], together: Evaluation, *, joined_mark: str = "") -> Table:
+    """Return each joined run's headline numbers and its mark, and below them those of all together."""
     side = SIDE_NAMES[reported_sides(together)[0].side].lower()
     tiles = headline_tiles(together)
+    marked = bool(joined_mark) or any(member.mark for member in members)
+    marks = [(member.mark,) if marked else () for member in members]
     rows: list[tuple[str | Number, ...]] = [
-        (member.name, Number(text=f"{member.weight:.3f}", value=member.weight), *_numbers(member.evaluation))
-        for member in members
+        (member.name, Number(text=f"{member.weight:.3f}", value=member.weight), *_numbers(member.evaluation), *mark)
+        for member, mark in zip(members, marks, strict=True)
     ]
+    compared = (
+        " Beside the best: by ROC AUC on the same images, p corrected over all pairs of the rows (paired bootstrap)."
+        if marked
+        else ""
+    )
     return Table(
         name="members",
-        caption=f"Each run that was joined, by itself, and all together, on the {side} side.",
-        columns=("Run", "Weight", *(tile.label for tile in tiles)),
+        caption=f"Each run that was joined, by itself, and all together, on the {side} side.{compared}",
+        columns=("Run", "Weight", *(tile.label for tile in tiles), *(["Beside the best"] if marked else [])),
         rows=tuple(rows),
-        total=("together", "", *_numbers(together)),
+        total=("together", "", *_numbers(together), *([joined_mark] if marked else [])),
     )
 
 
