@@ -19,7 +19,7 @@ from radpath.errors import DataError, LeakError, exit_codes
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
 COMMANDS = (
-    *("fit", "train", "evaluate", "pick-epoch", "ensemble", "soup", "predict"),
+    *("fit", "train", "evaluate", "report", "pick-epoch", "ensemble", "soup", "compare", "predict"),
     *("scan", "split", "prepare", "preview", "steps", "describe", "audit"),
     *("check-learning", "find-rate", "describe-model", "convert-weights", "benchmark", "doctor", "demo"),
 )
