@@ -183,6 +183,10 @@ class RunFolder:
         """Every metric with its interval."""
         return self.root / "metrics.json"
 
+    def analysis(self, name: str) -> Path:
+        """Return where the result of an analysis lies, if it was made."""
+        return self.root / "analyses" / f"{name}.json"
+
     @property
     def ensemble(self) -> Path:
         """Which runs an ensemble is the mean of, with their weights; only of `radpath ensemble`."""
