@@ -10,7 +10,8 @@ release = version = radpath.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "example"]
+html_extra_path = ["example"]  # the example report as it is
 smartquotes = False  # settings and code must be copied as they stand
 
 html_theme = "furo"

@@ -11,7 +11,7 @@ from radpath import files
 from radpath.data.findings import counted
 from radpath.evaluation.estimates import Evaluation
 from radpath.reporting import tables
-from radpath.reporting.blocks import Table
+from radpath.reporting.blocks import Note, Paragraph, Section, Table
 from radpath.reporting.content import ReportContent, side_counts
 from radpath.reporting.limits import GAPS, derived_limits
 from radpath.reporting.svg import printable
@@ -23,6 +23,9 @@ from radpath.reporting.wording import (
     percent,
     threshold_sentence,
 )
+
+_ANALYSES = ("operating-points", "calibration", "prediction-sets", "subgroups")
+"""Sections of the report, by anchor, whose words and tables a person who uses the model needs; drawings stay there."""
 
 _MISSING = "**To be filled in by a person.**"
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|#&~$])")
@@ -45,6 +48,7 @@ def render_model_card(content: ReportContent) -> str:
         "Data": _data(content),
         "Results": _results(content),
         "Decision": [escaped(threshold_sentence(content.evaluation))],
+        **{part.title: _analysis(part) for part in content.sections if part.anchor in _ANALYSES},
         "Caveats": [f"- {escaped(caveat)}" for caveat in (*content.evaluation.all_warnings, *derived_limits(content))],
         "Versions": _table(("What", "Value"), content.environment.items()),
     }
@@ -84,6 +88,17 @@ def _data(content: ReportContent) -> list[str]:
     if content.characteristics is not None:
         lines += ["", "### Characteristics", "", *_table_of(content.characteristics)]
     return lines
+
+
+def _analysis(section: Section) -> list[str]:
+    """Return the words and tables of a section."""
+    lines: list[str] = []
+    for block in section.blocks:
+        if isinstance(block, Paragraph | Note):
+            lines += [escaped(block.text), ""]
+        elif isinstance(block, Table):
+            lines += [*([escaped(block.caption), ""] if block.caption else []), *_table_of(block), ""]
+    return lines[:-1]
 
 
 def _results(content: ReportContent) -> list[str]:
