@@ -181,7 +181,8 @@ def test_what_several_labels_cannot_have_is_refused_in_one_line(
 
 
 def test_commands_for_classes_refuse_such_a_run(labelled_run: Path, program: Program, tmp_path: Path) -> None:
-    result = program("ensemble", labelled_run, labelled_run, "--out", tmp_path / "all")
+    shutil.copytree(labelled_run, labelled_run.parent / "twin")
+    result = program("ensemble", labelled_run, labelled_run.parent / "twin", "--out", tmp_path / "all")
     assert result.returncode != 0
     assert "each image has several labels here" in result.stderr
 

@@ -22,14 +22,13 @@ from radpath.data.split import Split, write_splits
 from radpath.data.stain.fitting import fit_stain_of
 from radpath.data.stain.normalisation import StainReference
 from radpath.errors import DataError
-from radpath.evaluation.label_predictions import LabelPredictions, write_label_predictions
-from radpath.evaluation.predictions import Predictions, write_predictions
 from radpath.models.classifier import Classifier, Link, build_classifier
 from radpath.models.heads import too_large
 from radpath.recipes.beginning import check_sizes
 from radpath.recipes.distances import record_distance
 from radpath.recipes.experiment import Experiment
 from radpath.recipes.gathering import pools_beside
+from radpath.recipes.run_predictions import write_run_predictions
 from radpath.recipes.telling import say
 from radpath.records import Side
 from radpath.reporting.content import Choice
@@ -269,8 +268,10 @@ def learn(
 
 
 def stamp_model(folder: RunFolder) -> None:
-    """Record which model later steps use."""
+    """Record which model later steps use; what was asked of another one is forgotten."""
     best = files.digest_file(Checkpoints(folder.checkpoints).best)
+    if folder.has_stamp("train") and folder.stamped("train")["checkpoints/best.safetensors"] != best:
+        folder.analysis("robustness").unlink(missing_ok=True)
     folder.stamp("train", {"the data": folder.stamped("data")["the data"], "checkpoints/best.safetensors": best})
 
 
@@ -295,25 +296,6 @@ def predict_all(
         probabilities.append(average_views(model, views))
         plain[side] = views[0].numpy()
     if fabric.is_global_zero:
-        _write_predictions(pl.concat(tables), np.concatenate(probabilities), split.classes, model.link, folder)
-        folder.stamp("predict", {"predictions.csv": files.digest_file(folder.predictions)})
+        table, found = pl.concat(tables), np.concatenate(probabilities)
+        write_run_predictions(table, found, split.classes, link=model.link, folder=folder)
         record_distance(plain, sources, experiment.prediction.distance, folder)
-
-
-def _write_predictions(
-    table: pl.DataFrame, probabilities: np.ndarray, classes: tuple[str, ...], link: Link, folder: RunFolder
-) -> None:
-    """Write one row an image, with one truth, or the truth of each of several labels."""
-    about: dict[str, Any] = {
-        "record_ids": tuple(table["record_id"]),
-        "cases": tuple(table["case"]),
-        "sides": tuple(table["split"]),
-        "probabilities": probabilities,
-        "stains": None if table["stain"].null_count() == len(table) else tuple(table["stain"]),
-    }
-    if link == "sigmoid":
-        truth = label_matrix(table["label"].to_list(), classes).astype(np.float64)
-        write_label_predictions(LabelPredictions(**about, truth=truth, names=classes), folder.predictions)
-    else:
-        predictions = Predictions(**about, truth=tuple(table["label"]), classes=classes)
-        write_predictions(predictions, folder.predictions)
