@@ -142,5 +142,5 @@ def _curve(sample: Sample, certain: Float64[np.ndarray, " images"]) -> Compute:
 
 def _first_places(kept: Float64[np.ndarray, "places replicates"]) -> np.ndarray:
     """Return, for each wanted share and replicate, the first place at which at least this share is kept."""
-    wanted = np.array(SHARES)[:, None] * kept[-1] - 1e-9
-    return np.stack([(kept >= row).argmax(axis=0) for row in wanted])
+    wanted = np.array(SHARES)
+    return np.stack([np.searchsorted(column, wanted * column[-1] - 1e-9) for column in kept.T], axis=1)

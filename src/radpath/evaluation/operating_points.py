@@ -74,8 +74,8 @@ def assess_operating_points(
     side = judged_side(evaluation)
     sample = take_sample(predictions, side, positive_class=positive_class, threshold=decision)
     points = frozen_points(predictions, decision, asked) if frozen is None else frozen
-    others = [threshold for threshold in points if threshold.rule != decision.rule]
-    answered = {threshold.rule for threshold in (decision, *others)}
+    thresholds = (decision, *(threshold for threshold in points if threshold.rule != decision.rule))
+    answered = {threshold.rule for threshold in thresholds}
     return OperatingPoints(
         positive_class=positive_class,
         side=side,
@@ -84,8 +84,8 @@ def assess_operating_points(
         confidence=evaluation.confidence,
         prevalence=float((sample.truth == sample.positive).mean()),
         points=tuple(
-            _point(threshold, sample, side, evaluation, is_decision=threshold is decision)
-            for threshold in (decision, *others)
+            _point(threshold, numbers, is_decision=threshold is decision)
+            for threshold, numbers in zip(thresholds, _measured(thresholds, sample, side, evaluation), strict=True)
         ),
         without_answer=tuple(rule for rule in _RULES if rule not in answered),
     )
@@ -110,13 +110,15 @@ def frozen_points(
     return tuple(threshold for rule, threshold in zip(_RULES, found, strict=True) if threshold.rule == rule)
 
 
-def _point(
-    threshold: Threshold, sample: Sample, side: Side, evaluation: Evaluation, *, is_decision: bool
-) -> OperatingPoint:
+def _measured(
+    thresholds: tuple[Threshold, ...], sample: Sample, side: Side, evaluation: Evaluation
+) -> list[tuple[Measured, ...]]:
+    """Return sensitivity, specificity, both predictive values and the share called positive, of each threshold."""
     positive = sample.truth == sample.positive
-    called = threshold.apply(sample.probabilities[:, sample.positive or 0].copy())
-    cells = np.zeros((4, sample.num_cases))
-    np.add.at(cells, (2 * positive + called, sample.case_of), 1)
+    scores = sample.probabilities[:, sample.positive or 0].copy()
+    cells = np.zeros((4, len(thresholds), sample.num_cases))
+    for place, threshold in enumerate(thresholds):
+        np.add.at(cells, (2 * positive + threshold.apply(scores), place, sample.case_of), 1)
 
     def shares(weights: Float64[np.ndarray, "cases replicates"]) -> Float64[np.ndarray, "replicates numbers"]:
         rejected, alarms, missed, hits = cells @ weights
@@ -127,17 +129,22 @@ def _point(
             ratio(rejected, rejected + missed),
             ratio(hits + alarms, hits + alarms + rejected + missed),
         )
-        return np.column_stack(found)
+        return np.concatenate(found).T
 
     numbers = measure(
         shares, sample, side=side, evaluation=evaluation, undefined_when="no image is of the kind that it divides by"
     )
+    return [numbers[place :: len(thresholds)] for place in range(len(thresholds))]
+
+
+def _point(threshold: Threshold, numbers: tuple[Measured, ...], *, is_decision: bool) -> OperatingPoint:
+    sensitivity, specificity, positive_value, negative_value, called = numbers
     return OperatingPoint(
         threshold=threshold,
         is_decision=is_decision,
-        sensitivity=numbers[0],
-        specificity=numbers[1],
-        positive_predictive_value=numbers[2],
-        negative_predictive_value=numbers[3],
-        called_positive=numbers[4],
+        sensitivity=sensitivity,
+        specificity=specificity,
+        positive_predictive_value=positive_value,
+        negative_predictive_value=negative_value,
+        called_positive=called,
     )
