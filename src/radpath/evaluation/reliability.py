@@ -60,7 +60,7 @@ class Reliability:
     log_loss: Measured
     calibration_error: Measured
     """Mean distance of the bins' probability and share, weighed by their images."""
-    error_by_chance: Measured
+    error_by_chance: float
     """What that would be on average, were these probabilities right and the images independent."""
     bins: tuple[Bin, ...]
     histogram: tuple[int, ...]
@@ -76,28 +76,27 @@ def assess_reliability(sample: Sample, *, side: Side, evaluation: Evaluation) ->
     np.add.at(images, (bin_of, sample.case_of), 1)
     np.add.at(hits, (bin_of, sample.case_of), is_true)
     ranking = rank(given, is_true, unit_of=sample.case_of, num_units=sample.num_cases)
+    num_bins = bins_for(len(given))
+    by_chance = chance_calibration_error_of(tally(ranking, np.ones((sample.num_cases, 1))), num_bins)
     losses = (
         brier_losses(sample.probabilities, sample.truth, positive=sample.positive),
         log_losses(sample.probabilities, sample.truth),
     )
 
     def compute(weights: Float64[np.ndarray, "cases replicates"]) -> Float64[np.ndarray, "replicates numbers"]:
-        counts, num_bins = tally(ranking, weights), bins_for(len(given))
-        errors = [
-            measure_error(counts, num_bins) for measure_error in (calibration_error_of, chance_calibration_error_of)
-        ]
+        error = calibration_error_of(tally(ranking, weights), num_bins)
         means = [sample.mean_under(loss, weights) for loss in losses]
-        return np.column_stack([*means, *errors, ratio(hits @ weights, images @ weights).T])
+        return np.column_stack([*means, error, ratio(hits @ weights, images @ weights).T])
 
     numbers = measure(compute, sample, side=side, evaluation=evaluation, undefined_when="the bin has no images")
     return Reliability(
         brier=numbers[0],
         log_loss=numbers[1],
         calibration_error=numbers[2],
-        error_by_chance=numbers[3],
+        error_by_chance=float(by_chance[0]),
         bins=tuple(
             Bin(num_images=int(count), mean_probability=float(given[bin_of == place].mean()), observed=observed)
-            for place, (count, observed) in enumerate(zip(images.sum(axis=1), numbers[4:], strict=True))
+            for place, (count, observed) in enumerate(zip(images.sum(axis=1), numbers[3:], strict=True))
         ),
         histogram=tuple(int(n) for n in np.histogram(given, bins=_HISTOGRAM_BINS, range=(0, 1))[0]),
         lines=cox_lines(sample, confidence=evaluation.confidence),

@@ -94,7 +94,7 @@ def _table(found: Calibration) -> Table:
         ("Brier score (0 is best)", *(cell(look.brier) for look in looks)),
         ("Log loss (0 is best)", *(cell(look.log_loss) for look in looks)),
         ("Calibration error of the bins", *(cell(look.calibration_error) for look in looks)),
-        ("Calibration error that chance alone would give", *(cell(look.error_by_chance) for look in looks)),
+        ("Calibration error that chance alone would give", *(_plain(look.error_by_chance) for look in looks)),
     ]
     for number, line in enumerate(found.before.lines):
         pairs = [look.lines[number] for look in looks]
@@ -109,6 +109,10 @@ def _table(found: Calibration) -> Table:
         columns=("Number", *(name for name, _ in _looks(found))),
         rows=tuple(rows),
     )
+
+
+def _plain(value: float) -> Number:
+    return Number(text=f"{value:.3f}", value=value)
 
 
 def _drawing(found: Calibration) -> Drawing:
