@@ -77,3 +77,22 @@ def test_images_that_only_share_their_names_are_refused(finished_run: Path, tmp_
     with pytest.raises(DataError, match=r"test images have another content in copy than in .*name runs on the same"):
         open_entrants([str(finished_run), str(copy)], SETTINGS, side="test")
     assert len(open_entrants([str(finished_run), str(copy)], SETTINGS, side="validation")) == 2
+
+
+def test_what_a_table_of_another_program_leaves_out_is_told(tmp_path: Path) -> None:
+    for name, first in (("a", 0.9), ("b", 0.6)):
+        rows = [f"{number},{('yes', 'no')[number % 2]},{first if number % 2 == 0 else 0.2}" for number in range(6)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["record_id,truth,probability:yes", *rows]), encoding="utf-8")
+    entrants = open_entrants([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")], SETTINGS, side="test")
+    for one in entrants:
+        assert set(one.predictions.sides) == {"test"}
+        assert one.evaluation.positive_class == "yes"
+        assert any("no column 'split': all images are on the test side" in sentence for sentence in one.assumptions)
+
+
+def test_several_labels_an_image_are_refused(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        text = "record_id,case,split,truth:x,probability:x\n1,1,test,1,0.5\n"
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"a.csv: its images have several labels each, and models are compared on"):
+        open_entrants([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")], SETTINGS, side="test")

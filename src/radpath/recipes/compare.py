@@ -150,6 +150,7 @@ def _cautions(entrants: Sequence[Entrant], side: Side, *, some_by_case: bool) ->
             f"The predictions of {', '.join(unknown)} list no training images, so whether any of these images was "
             "learned from is not known."
         )
+    cautions += [f"{one.name}: {sentence}" for one in entrants for sentence in one.assumptions]
     if some_by_case:
         cautions.append("Not every model has predictions of cases, so there is no comparison by case.")
     return cautions

@@ -15,6 +15,8 @@ from radpath.errors import DataError, SettingsError
 from radpath.evaluation.comparison import Contender
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import EvaluationSettings, evaluate_with_cases
+from radpath.evaluation.foreign import read_foreign
+from radpath.evaluation.label_predictions import has_several_labels
 from radpath.evaluation.predictions import Predictions, read_predictions
 from radpath.recipes.ensemble import read_ensemble
 from radpath.recipes.experiment import Experiment, read_experiment
@@ -41,6 +43,8 @@ class Entrant:
     """The run whose images these are, where they are known: of an ensemble, its first member."""
     experiment: Experiment | None
     """Of a run of its own; an ensemble has none."""
+    assumptions: tuple[str, ...] = ()
+    """One sentence for each thing that a table of another program does not say."""
 
     @property
     def by_image(self) -> Contender:
@@ -114,6 +118,11 @@ def _own_name(place: Path) -> str:
 
 
 def _open(name: str, place: Path, settings: EvaluationSettings) -> Entrant:
+    if has_several_labels(place if place.is_file() else place / "predictions.csv"):
+        raise SettingsError(
+            f"{place}: its images have several labels each, and models are compared on one class an image; name tables "
+            "with the truth and the probability of one label"
+        )
     if place.is_file():
         return _of_table(name, place, place, settings)
     if not place.is_dir():
@@ -138,17 +147,19 @@ def _open(name: str, place: Path, settings: EvaluationSettings) -> Entrant:
 
 
 def _of_table(name: str, place: Path, table: Path, settings: EvaluationSettings) -> Entrant:
-    predictions = read_predictions(table)
-    few = settings.model_copy(update={"replicates": _FEWEST_RESAMPLES})
-    evaluation, cases = evaluate_with_cases(predictions, few)
+    foreign = read_foreign(table)
+    positive_class = settings.positive_class or foreign.positive_class
+    few = settings.model_copy(update={"replicates": _FEWEST_RESAMPLES, "positive_class": positive_class})
+    evaluation, cases = evaluate_with_cases(foreign.predictions, few)
     return Entrant(
         name=name,
         place=str(place),
-        predictions=predictions,
+        predictions=foreign.predictions,
         evaluation=evaluation,
         cases=cases.predictions if cases else None,
         home=None,
         experiment=None,
+        assumptions=foreign.assumptions,
     )
 
 
