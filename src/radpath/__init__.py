@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from radpath.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from radpath.data.location import Location
     from radpath.evaluation.comparison_results import Comparison
     from radpath.evaluation.estimates import Evaluation
     from radpath.evaluation.label_evaluation import LabelEvaluation
@@ -63,11 +64,7 @@ def fit(
     assignments = _assignments(settings)
     command = _command("fit", [images], assignments, labels=labels, out=out)
     return recipe(
-        parse_location(images),
-        labels=None if labels is None else parse_location(labels),
-        assignments=assignments,
-        out=_path(out),
-        command=command,
+        parse_location(images), labels=_place(labels), assignments=assignments, out=_path(out), command=command
     )
 
 
@@ -98,24 +95,34 @@ def train(
 
 
 def evaluate(
-    target: Path | str, *, settings: Mapping[str, Value] | None = None, out: Path | str | None = None
+    target: Path | str,
+    *,
+    images: Path | str | None = None,
+    labels: Path | str | None = None,
+    settings: Mapping[str, Value] | None = None,
+    other_patients: bool = False,
+    out: Path | str | None = None,
 ) -> "Evaluation | LabelEvaluation":
-    """Compute all numbers again from ``predictions.csv``, without the model, and the report of a run with them.
-
-    Where an image has several labels, each of them has an ``Evaluation`` in what is returned.
+    """Compute all numbers again from ``predictions.csv``, without the model; or judge a run on new images.
 
     Args:
         target: a run folder, or any program's ``predictions.csv``.
-        settings: for a ``predictions.csv``: settings of ``[evaluation]`` by dotted name.
-        out: for a ``predictions.csv``: the folder of ``metrics.json``; None to write nothing.
+        images: new images, on which the run is judged with everything frozen (external validation).
+        labels: the table of their labels, where folders or names do not say the class.
+        settings: for a table ``[evaluation]``, for new images ``[device]`` and names of columns, by dotted name.
+        other_patients: new cases that are named like training cases are other people.
+        out: the folder to write; for a table None writes nothing.
 
     Raises:
-        StaleError: the run's predictions were changed after they were made.
         RadpathError: bad input; the message says what, where and what to do.
     """
-    from radpath.recipes.evaluate import evaluate_again
+    from radpath.recipes.evaluate import evaluate_target
 
-    return evaluate_again(Path(target), assignments=_assignments(settings), out=_path(out))
+    command = _command("evaluate", [target], _assignments(settings), images=images, labels=labels, out=out)
+    return evaluate_target(
+        Path(target), images=_place(images), labels=_place(labels), assignments=_assignments(settings),
+        out=_path(out), other_patients=other_patients, command=command,
+    )  # fmt: skip
 
 
 def predict(
@@ -256,13 +263,9 @@ def check_learning(
     from radpath.recipes.check_learning import check_learning as recipe
 
     return recipe(
-        parse_location(target),
-        labels=None if labels is None else parse_location(labels),
-        assignments=_assignments(settings),
-        out=_path(out),
-        per_class=per_class,
-        num_steps=steps,
-    )
+        parse_location(target), labels=_place(labels), assignments=_assignments(settings), out=_path(out),
+        per_class=per_class, num_steps=steps,
+    )  # fmt: skip
 
 
 def find_rate(
@@ -289,12 +292,9 @@ def find_rate(
     from radpath.recipes.find_rate import find_rate as recipe
 
     return recipe(
-        parse_location(target),
-        labels=None if labels is None else parse_location(labels),
-        assignments=_assignments(settings),
-        out=_path(out),
+        parse_location(target), labels=_place(labels), assignments=_assignments(settings), out=_path(out),
         num_steps=steps,
-    )
+    )  # fmt: skip
 
 
 def _assignments(settings: Mapping[str, Value] | None) -> list[str]:
@@ -308,6 +308,12 @@ def _command(name: str, places: Sequence[Path | str], assignments: list[str], **
     given = [word for option, value in options.items() if value is not None for word in (f"--{option}", str(value))]
     sets = [word for assignment in assignments for word in ("--set", assignment)]
     return shlex.join(["radpath", name, *map(str, places), *given, *sets])
+
+
+def _place(given: Path | str | None) -> "Location | None":
+    from radpath.data.location import parse_location
+
+    return None if given is None else parse_location(given)
 
 
 def _path(given: Path | str | None) -> Path | None:

@@ -29,10 +29,6 @@ Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Two or more 
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="FOLDER", help="Where to write; otherwise a new folder below runs/.")
 ]
-MetricsOut = Annotated[
-    Path | None,
-    typer.Option("--out", metavar="FOLDER", help="For a predictions.csv: where to write metrics.json."),
-]
 ComparedRuns = Annotated[
     list[str],
     typer.Argument(metavar="RUN...", help="Two or more run folders or predictions.csv, each as RUN or NAME=RUN."),

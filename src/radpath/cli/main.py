@@ -21,7 +21,6 @@ from radpath.cli.arguments import (
     Labels,
     MemberWeights,
     Metrics,
-    MetricsOut,
     Out,
     Runs,
     Sets,
@@ -29,6 +28,7 @@ from radpath.cli.arguments import (
     command_line,
     place,
 )
+from radpath.cli.evaluating import evaluate
 from radpath.cli.speed import benchmark
 from radpath.cli.trials import check_learning, find_rate
 from radpath.data.location import parse_location
@@ -62,19 +62,7 @@ def train(
     train_experiment(experiment, assignments=settings or [], out=out, resume=resume, command=command_line())
 
 
-@app.command()
-def evaluate(
-    target: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or any program's predictions.csv.")],
-    settings: Sets = None,
-    out: MetricsOut = None,
-) -> None:
-    """Compute all numbers again from predictions.
-
-    Needs no model. For a run folder the report is written again too.
-    """
-    from radpath.recipes.evaluate import evaluate_again
-
-    evaluate_again(target, assignments=settings or [], out=out)
+app.command()(evaluate)
 
 
 @app.command()

@@ -125,9 +125,16 @@ def evaluate(
 
 
 def evaluate_with_cases(
-    predictions: Predictions, settings: EvaluationSettings, *, threshold: Threshold | None = None
+    predictions: Predictions,
+    settings: EvaluationSettings,
+    *,
+    threshold: Threshold | None = None,
+    case_threshold: Threshold | None = None,
 ) -> tuple[Evaluation, CasePredictions | None]:
-    """Return what ``evaluate`` returns, and the predictions behind its numbers by case, if it has any."""
+    """Return what ``evaluate`` returns, and the predictions behind its numbers by case, if it has any.
+
+    ``case_threshold`` is a frozen threshold of cases, to use unchanged as ``threshold`` is of images.
+    """
     if not any(predictions.truth):
         raise DataError("no image has a label, so nothing can be evaluated; give the labels of these images")
     positive_class = _positive_class(predictions, settings, threshold)
@@ -143,7 +150,9 @@ def evaluate_with_cases(
     # A majority is more than half; every other rule gives scores whose best cut validation has to tell.
     half = {"threshold_rule": "half", "threshold": None}
     of_cases = settings.model_copy(update=half if settings.cases.rule == "majority" else {})
-    numbers = _evaluate_units(cases.predictions, of_cases, positive_class=positive_class, threshold=None, unit="case")
+    numbers = _evaluate_units(
+        cases.predictions, of_cases, positive_class=positive_class, threshold=case_threshold, unit="case"
+    )
     if settings.cases.stains == "apart" and predictions.stains is None:
         numbers = dataclasses.replace(numbers, warnings=(*numbers.warnings, _NO_STAINS))
     return dataclasses.replace(by_image, by_case=_case_evaluation(cases, settings.cases, numbers)), cases

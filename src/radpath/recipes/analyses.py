@@ -21,6 +21,7 @@ from radpath.evaluation.abstention import Abstention, assess_abstention
 from radpath.evaluation.calibration import Calibration, assess_calibration
 from radpath.evaluation.conformal import Conformal, assess_conformal
 from radpath.evaluation.decision_curve import DecisionCurve, assess_decision_curve
+from radpath.evaluation.drift import Drift
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import EvaluationSettings
 from radpath.evaluation.operating_points import OperatingPoints, assess_operating_points
@@ -32,6 +33,7 @@ from radpath.reporting.blocks import Section
 from radpath.reporting.calibration_section import calibration_section
 from radpath.reporting.conformal_section import conformal_section
 from radpath.reporting.decision_curve_section import decision_curve_section
+from radpath.reporting.drift_section import drift_section
 from radpath.reporting.operating_points_section import operating_points_section
 from radpath.reporting.subgroups_section import subgroups_section
 
@@ -110,6 +112,7 @@ ANALYSES: Final[tuple[Analysis, ...]] = (
     ),
     Analysis(name="decision_curve", result=DecisionCurve, assess=_decision_curve, section=decision_curve_section),
     Analysis(name="subgroups", result=Subgroups, assess=_subgroups, section=subgroups_section),
+    Analysis(name="drift", result=Drift, assess=None, section=drift_section),
 )
 
 
