@@ -1,18 +1,22 @@
 """What the report is made of, read back from a run's files, and that it survives images that are gone."""
 
 import dataclasses
+import importlib.util
 import io
 import json
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from radpath.errors import MissingExtraError, StaleError
 from radpath.evaluation.predictions import read_predictions
 from radpath.recipes.experiment import Experiment, read_experiment
-from radpath.recipes.report import gather_content, write_run_report
+from radpath.recipes.report import gather_content, rebuild_report, write_run_report
 from radpath.reporting.content import ReportContent
 from radpath.run_folder import RunFolder
 from radpath.settings import setting_names
@@ -135,6 +139,67 @@ def test_a_report_can_be_written_again_and_is_the_same(
         path.unlink()
     write_run_report(experiment, RunFolder(run))
     assert {path: path.read_bytes() for path in before} == before
+
+
+def without_checkpoints(run: Path, folder: Path) -> Path:
+    return Path(shutil.copytree(run, folder / "run", ignore=shutil.ignore_patterns("checkpoints", "tensorboard")))
+
+
+def test_the_command_writes_the_same_bytes_without_the_model(
+    program: Callable[..., "subprocess.CompletedProcess[str]"], finished_run: Path, tmp_path: Path
+) -> None:
+    run = without_checkpoints(finished_run, tmp_path)
+    pages = [run / "report.html", run / "model_card.md", *(run / "figures").iterdir(), *(run / "tables").iterdir()]
+    before = {path: path.read_bytes() for path in pages}
+    for path in pages:
+        path.unlink()
+    told = program("report", run)
+    assert told.returncode == 0, told.stderr
+    assert f"Report: {run / 'report.html'}" in told.stdout
+    assert {path: path.read_bytes() for path in pages} == before
+    assert not (run / "report.pdf").exists()
+
+
+def test_a_pdf_is_made_once_it_is_asked_for_then_renewed_and_never_left_behind(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = without_checkpoints(finished_run, tmp_path)
+    rebuild_report(run, pdf=True)
+    made = (run / "report.pdf").read_bytes()
+    assert made.startswith(b"%PDF-")
+    (run / "report.pdf").write_bytes(b"old")
+    rebuild_report(run)
+    assert (run / "report.pdf").read_bytes() == made
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "typst" else found(name, *more)
+    )
+    rebuild_report(run)
+    assert not (run / "report.pdf").exists()
+    with pytest.raises(MissingExtraError, match=r"radpath\[pdf\]"):
+        rebuild_report(run, pdf=True)
+
+
+def test_predictions_that_changed_are_refused(finished_run: Path, tmp_path: Path) -> None:
+    run = without_checkpoints(finished_run, tmp_path)
+    with (run / "predictions.csv").open("a", encoding="utf-8") as predictions:
+        predictions.write("\n")
+    with pytest.raises(StaleError, match=r"predictions\.csv changed since 'evaluate'.*radpath evaluate"):
+        rebuild_report(run)
+
+
+def test_where_the_model_looked_is_shown_beside_a_mistake(
+    finished_run: Path, tmp_path: Path, experiment: Experiment, content: ReportContent
+) -> None:
+    run = without_checkpoints(finished_run, tmp_path)
+    mistake = content.mistakes[0]
+    (run / "explanations").mkdir()
+    rows = f"record_id,decision,explained_class,thumbnail\n{mistake.record_id},{mistake.decision},{{}},map.png\n"
+    (run / "explanations" / "map.png").write_bytes(b"a map")
+    (run / "explanations" / "index.csv").write_text(rows.format(mistake.truth), encoding="utf-8")
+    assert gather_content(experiment, RunFolder(run)).mistakes[0].overlay is None
+    (run / "explanations" / "index.csv").write_text(rows.format(mistake.decision), encoding="utf-8")
+    assert gather_content(experiment, RunFolder(run)).mistakes[0].overlay == b"a map"
 
 
 def test_a_report_without_class_weights_says_nothing_of_them(finished_run: Path, experiment: Experiment) -> None:

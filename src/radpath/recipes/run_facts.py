@@ -22,7 +22,7 @@ from radpath.evaluation.label_predictions import LabelPredictions
 from radpath.evaluation.predictions import Predictions
 from radpath.models.heads import HeadKind
 from radpath.recipes.characteristics import characteristics_of
-from radpath.recipes.experiment import Experiment
+from radpath.recipes.experiment import Experiment, read_experiment
 from radpath.recipes.pictures import Pictures
 from radpath.recipes.running import (
     read_audit,
@@ -119,7 +119,8 @@ def gather_facts(
         characteristics=describe_sides(manifest, predictions),
         plan=read_choices(folder),
         training=summarise_training(experiment, folder),
-        settings=plain_values(experiment.model_dump(mode="json")),
+        # As written: what the run made of "auto" is in environment.json, and a report made again must not differ.
+        settings=plain_values(read_experiment(folder.experiment, []).model_dump(mode="json")),
         environment=plain_values(environment),
         limits=_limits(experiment, folder),
     )
