@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from radpath.data.location import Location
     from radpath.evaluation.comparison_results import Comparison
     from radpath.evaluation.estimates import Evaluation
+    from radpath.records import Side
     from radpath.evaluation.label_evaluation import LabelEvaluation
     from radpath.reporting.content import Check
     from radpath.training.rate_test import RateTest
@@ -28,6 +29,7 @@ __all__ = [
     "compare",
     "ensemble",
     "evaluate",
+    "explain",
     "find_rate",
     "fit",
     "pick_epoch",
@@ -148,6 +150,53 @@ def predict(
     from radpath.recipes.predict import predict_new
 
     return predict_new(Path(run), parse_location(images), out=_path(out), assignments=_assignments(settings))
+
+
+def explain(
+    run: Path | str,
+    *,
+    images: Sequence[str] = (),
+    side: "Side | None" = None,
+    truth: str | None = None,
+    mistakes: bool = False,
+    most: int | None = None,
+    explained_class: str | None = None,
+    new: Path | str | None = None,
+    check: bool = False,
+    settings: Mapping[str, Value] | None = None,
+    out: Path | str | None = None,
+) -> Path:
+    """Write maps of where the evidence for a class lies; return the folder with their ``index.csv``.
+
+    Without a choice of images these are the worst mistakes and the surest right decisions of the side that is reported.
+
+    Args:
+        run: a finished run folder.
+        images: record ids of the run.
+        side: all images of a side, or only those of it that fit the next two.
+        truth: images of this class.
+        mistakes: images that were decided wrongly, the worst first.
+        most: at most so many.
+        explained_class: the class to explain; None for each image's decision.
+        new: a folder or an array file of images that are none of the run's.
+        check: also look whether the maps depend on what the model has learned.
+        settings: of ``[explanation]`` (the method, ...) and ``[device]`` by dotted name.
+        out: the folder; None for one inside the run, whose report then shows some of the maps.
+
+    Raises:
+        StaleError: the run's model is not the one that the run evaluated.
+        RadpathError: bad input; the message says what, where and what to do.
+    """
+    from radpath.data.location import parse_location
+    from radpath.recipes.choosing import Selection
+    from radpath.recipes.explain import explain as recipe
+
+    selection = Selection(
+        images=tuple(images), side=side, truth=truth, mistakes=mistakes, most=most, explained_class=explained_class
+    )
+    place = None if new is None else parse_location(new)
+    assignments = _assignments(settings)
+    return recipe(Path(run), selection=selection, new=place, check=check, out=_path(out), assignments=assignments)
 
 
 def pick_epoch(run: Path | str, epoch: int) -> RunFolder:

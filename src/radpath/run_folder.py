@@ -208,6 +208,11 @@ class RunFolder:
         return self.root / "tables"
 
     @property
+    def explanations(self) -> Path:
+        """Maps of the evidence for a class, with their ``index.csv``; only of `radpath explain`."""
+        return self.root / "explanations"
+
+    @property
     def report(self) -> Path:
         """The page for people."""
         return self.root / "report.html"

@@ -20,6 +20,7 @@ Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
 COMMANDS = (
     *("fit", "train", "evaluate", "report", "pick-epoch", "ensemble", "soup", "compare", "predict"),
+    "explain",
     *("scan", "split", "prepare", "preview", "steps", "describe", "audit"),
     *("check-learning", "find-rate", "describe-model", "convert-weights", "benchmark", "doctor", "demo"),
 )

@@ -29,6 +29,7 @@ from radpath.cli.arguments import (
     place,
 )
 from radpath.cli.evaluating import evaluate
+from radpath.cli.explaining import explain
 from radpath.cli.speed import benchmark
 from radpath.cli.trials import check_learning, find_rate
 from radpath.data.location import parse_location
@@ -152,6 +153,9 @@ def predict(
     from radpath.recipes.predict import predict_new
 
     predict_new(run, parse_location(images), out=out, assignments=settings or [])
+
+
+app.command()(explain)
 
 
 @app.command()

@@ -24,12 +24,14 @@ from radpath.evaluation.decision_curve import DecisionCurve, assess_decision_cur
 from radpath.evaluation.drift import Drift
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import EvaluationSettings
+from radpath.evaluation.explanations import Explanations
 from radpath.evaluation.operating_points import OperatingPoints, assess_operating_points
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.subgroups import Subgroups, assess_subgroups
 from radpath.recipes.frozen import Frozen, freeze
 from radpath.reporting.abstention_section import abstention_section
 from radpath.reporting.blocks import Section
+from radpath.reporting.explanation_section import explanation_section, picture_names
 from radpath.reporting.calibration_section import calibration_section
 from radpath.reporting.conformal_section import conformal_section
 from radpath.reporting.decision_curve_section import decision_curve_section
@@ -64,8 +66,10 @@ class Analysis:
     """A frozen dataclass of plain values: numbers, texts, None, and tuples, mappings and dataclasses of these."""
     assess: Callable[[Judged], Any] | None
     """Makes the result; returns None where the question does not arise. None itself for one that needs the model."""
-    section: Callable[[Any], Section]
-    """Makes the section of a result."""
+    section: Callable[..., Section]
+    """Makes the section of a result; it takes the pictures too, by name, where there are any."""
+    pictures: Callable[[Any], tuple[str, ...]] | None = None
+    """Names the pictures that the section of a result shows, by their paths below the run."""
 
 
 def _subgroups(judged: Judged) -> Subgroups | None:
@@ -98,6 +102,10 @@ def _decision_curve(judged: Judged) -> DecisionCurve | None:
     )
 
 
+EXPLANATION: Final = Analysis(
+    name="explanation", result=Explanations, assess=None, section=explanation_section, pictures=picture_names
+)
+
 ANALYSES: Final[tuple[Analysis, ...]] = (
     Analysis(
         name="operating_points", result=OperatingPoints, assess=_operating_points, section=operating_points_section
@@ -113,6 +121,7 @@ ANALYSES: Final[tuple[Analysis, ...]] = (
     Analysis(name="decision_curve", result=DecisionCurve, assess=_decision_curve, section=decision_curve_section),
     Analysis(name="subgroups", result=Subgroups, assess=_subgroups, section=subgroups_section),
     Analysis(name="drift", result=Drift, assess=None, section=drift_section),
+    EXPLANATION,
 )
 
 
@@ -151,10 +160,23 @@ def read_analysis(analysis: Analysis, root: Path) -> Any:  # noqa: ANN401 - its 
         raise DataError(f"{path} is not what radpath wrote ({place}: {wrong['msg']}); evaluate the run again") from None
 
 
+def forget_analysis(analysis: Analysis, root: Path) -> None:
+    """Delete the result of one analysis."""
+    _file(root, analysis).unlink(missing_ok=True)
+
+
 def read_sections(root: Path) -> tuple[Section, ...]:
     """Return the sections of the analyses that lie below ``root``, in the order of ``ANALYSES``."""
     results = ((analysis, read_analysis(analysis, root)) for analysis in ANALYSES)
-    return tuple(analysis.section(result) for analysis, result in results if result is not None)
+    return tuple(_section_of(analysis, result, root) for analysis, result in results if result is not None)
+
+
+def _section_of(analysis: Analysis, result: object, root: Path) -> Section:
+    """Return a section; pictures that are not there any more are left out."""
+    if analysis.pictures is None:
+        return analysis.section(result)
+    names = analysis.pictures(result)
+    return analysis.section(result, {name: (root / name).read_bytes() for name in names if (root / name).is_file()})
 
 
 def _file(root: Path, analysis: Analysis) -> Path:

@@ -13,6 +13,7 @@ from radpath.data.inputs import DataSettings
 from radpath.data.preparation import PixelSettings
 from radpath.data.split import SplitSettings
 from radpath.evaluation.evaluate import EvaluationSettings
+from radpath.explanation.settings import ExplanationSettings
 from radpath.models.classifier import ModelSettings
 from radpath.settings import Settings, override, parse_settings, read_toml, render_toml
 from radpath.training.device import DeviceSettings
@@ -36,6 +37,7 @@ class Experiment(Settings):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     prediction: PredictionSettings = Field(default_factory=PredictionSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
+    explanation: ExplanationSettings = Field(default_factory=ExplanationSettings)
     device: DeviceSettings = Field(default_factory=DeviceSettings)
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from radpath.evaluation.predictions import Predictions, read_predictions
 from radpath.recipes.analyses import Judged, analyse
 from radpath.recipes.characteristics import characteristics_of
 from radpath.recipes.experiment import Experiment
+from radpath.recipes.explained import forget_other_models
 from radpath.recipes.frozen import freeze, write_frozen
 from radpath.recipes.training_summary import moved_probabilities
 from radpath.run_folder import RunFolder
@@ -44,5 +45,6 @@ def evaluate_run(
         moved_by=moved_probabilities(experiment.training),
     )
     analyse(judged, folder.root)
+    forget_other_models(folder)
     folder.stamp("evaluate", {"predictions.csv": files.digest_file(folder.predictions)})
     return predictions, evaluation

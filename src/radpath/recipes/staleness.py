@@ -15,7 +15,7 @@ _STEP = "settings"
 
 
 def stamp_settings(folder: RunFolder, experiment: Experiment) -> None:
-    """Record the settings that a run begins with; where it runs is left out, since it may change."""
+    """Record the settings that a run begins with; where it runs, and how it is explained, may change."""
     folder.stamp(_STEP, _texts(experiment))
 
 
@@ -37,7 +37,7 @@ def require_same_settings(folder: RunFolder, now: Experiment) -> None:
 
 def _texts(experiment: Experiment) -> dict[str, str]:
     """Return each setting as text, by its dotted name."""
-    values = flatten(experiment.model_dump(mode="json", exclude={"device": True, "data": {"ray"}}))
+    values = flatten(experiment.model_dump(mode="json", exclude={"device": True, "explanation": True, "data": {"ray"}}))
     return {key: repr(value) for key, value in values.items()}
 
 
