@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from radpath.evaluation.measured import Measured
@@ -46,14 +48,23 @@ def made(*, certain: bool) -> Robustness:
 def test_the_section_names_what_harms_from_which_strength_on_and_the_largest_drop() -> None:
     verdict = robustness_section(made(certain=True)).blocks[1]
     assert isinstance(verdict, Paragraph)
-    assert "certainly lower under blur from 2 on, JPEG from 80 on; the largest drop is 0.100" in verdict.text
+    assert "under blur from 2 on, JPEG from 80 on; the largest drop is 0.100" in verdict.text
     assert "under blur 2." in verdict.text
 
 
 def test_nothing_is_claimed_where_no_drop_is_certain() -> None:
     verdict = robustness_section(made(certain=False)).blocks[1]
     assert isinstance(verdict, Paragraph)
-    assert verdict.text.startswith("In no strength is the ROC AUC certainly lower")
+    assert "In no kind of change is it lower beyond chance at the strongest" in verdict.text
+    assert "not corrected for 4 strengths" in verdict.text
+
+
+def test_a_strength_counts_only_if_every_stronger_one_falls_too() -> None:
+    strengths = (strength(1, 0.1, certain=True), strength(2, 0.1, certain=False), strength(3, 0.1, certain=True))
+    blur = Corruption(name="blur", parameter="px", strengths=strengths)
+    shown = robustness_section(dataclasses.replace(made(certain=True), corruptions=(blur,))).blocks[1]
+    assert isinstance(shown, Paragraph)
+    assert "under blur from 3 on;" in shown.text
 
 
 def test_the_table_has_a_row_for_the_images_as_they_are_and_one_a_strength() -> None:

@@ -3,6 +3,8 @@
 In: ``Robustness``. Out: a ``Section``. Nothing is computed here.
 """
 
+import itertools
+from collections.abc import Sequence
 from typing import Final
 
 from matplotlib.axes import Axes
@@ -43,24 +45,31 @@ def _introduction(found: Robustness) -> str:
 
 
 def verdict(found: Robustness) -> str:
-    """Return where the first number certainly falls, and how far at worst."""
+    """Return from which strength on the first number is lower beyond chance, and how far at worst."""
     label = metric_label(found.metrics[0])
-    certain = [
-        f"{_title(one)} from {_level(first)} on"
-        for one in found.corruptions
-        for first in [next((strength for strength in one.strengths if _falls(strength)), None)]
-        if first is not None
-    ]
-    if not certain:
-        return f"In no strength is the {label} certainly lower than that of the images as they are."
+    first = [(_title(one), _first_lasting(one.strengths)) for one in found.corruptions]
+    harmful = [f"{title} from {_level(strength)} on" for title, strength in first if strength is not None]
+    count = sum(len(one.strengths) for one in found.corruptions)
+    intervals = f"the interval of the drop lies above 0, not corrected for {counted(count, 'strength')}"
+    if not harmful:
+        return (
+            f"The {label} of the images as they are is {phrase(found.clean[0])}. In no kind of change is it lower "
+            f"beyond chance at the strongest ({intervals})."
+        )
     worst, of = max(
         ((strength, one) for one in found.corruptions for strength in one.strengths),
         key=lambda pair: pair[0].drops[0].value or 0.0,
     )
     return (
-        f"The {label} of the images as they are is {phrase(found.clean[0])}. It is certainly lower under "
-        f"{', '.join(certain)}; the largest drop is {phrase(worst.drops[0])}, under {_title(of)} {_level(worst)}."
+        f"The {label} of the images as they are is {phrase(found.clean[0])}. It is lower beyond chance ({intervals}) "
+        f"under {', '.join(harmful)}; the largest drop is {phrase(worst.drops[0])}, under {_title(of)} {_level(worst)}."
     )
+
+
+def _first_lasting(strengths: Sequence[Strength]) -> Strength | None:
+    """Return the weakest strength from which on every one falls; None where the strongest does not."""
+    lasting = list(itertools.takewhile(_falls, reversed(strengths)))
+    return lasting[-1] if lasting else None
 
 
 def _falls(strength: Strength) -> bool:
@@ -111,6 +120,7 @@ def _drawing(found: Robustness) -> Drawing:
             else:
                 axis.set_visible(False)
         figure.supylabel(label, fontsize=12)
+        figure.supxlabel("Level", fontsize=12)
         svg = to_svg(
             figure,
             name="figure-robustness",
