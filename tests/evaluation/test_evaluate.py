@@ -106,7 +106,8 @@ def test_the_threshold_of_validation_decides_on_test(make_predictions: MakePredi
 
 def test_intervals_are_those_of_a_plain_loop_over_drawn_cases(make_predictions: MakePredictions) -> None:
     predictions = make_predictions(3)
-    evaluation = evaluate(predictions, EvaluationSettings(replicates=150, positive_class="malignant", seed=5))
+    settings = EvaluationSettings(replicates=150, positive_class="malignant", seed=5, interval="percentile")
+    evaluation = evaluate(predictions, settings)
     assert evaluation.threshold is not None
     test = rows_of(predictions, "test")
     names = sorted({predictions.cases[row] for row in test})
