@@ -326,3 +326,10 @@ def test_a_plan_is_nested_tables_and_choices() -> None:
     assert made.values == {"pixels": {"size_px": 96}, "model": {"freeze": "all"}}
     assert [choice.value for choice in made.choices] == ["96", "all"]
     assert [choice.reason for choice in made.choices] == ["of this", "of that"]
+
+
+def test_several_labels_get_a_loss_of_their_own_without_weights() -> None:
+    found = plan(dataclasses.replace(ALIKE, several_labels=True))
+    assert found["training.loss.kind"][0] == "binary"
+    assert found["training.loss.class_weights"][0] == "none"
+    assert "training.loss.kind" not in plan(ALIKE)
