@@ -14,13 +14,10 @@ import radpath
 from radpath.cli.application import app, helped_by_others
 from radpath.cli.arguments import (
     Backbone,
-    ComparedRuns,
     DeviceSets,
-    EvaluationSets,
     Images,
     Labels,
     MemberWeights,
-    Metrics,
     Out,
     Runs,
     Sets,
@@ -30,6 +27,7 @@ from radpath.cli.arguments import (
 )
 from radpath.cli.evaluating import evaluate
 from radpath.cli.explaining import explain
+from radpath.cli.finished import compare, pick_epoch, report
 from radpath.cli.speed import benchmark
 from radpath.cli.trials import check_learning, find_rate
 from radpath.data.location import parse_location
@@ -66,32 +64,8 @@ def train(
 app.command()(evaluate)
 
 
-@app.command()
-def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
-    pdf: Annotated[bool, typer.Option("--pdf", help="Make report.pdf too; later reports renew it.")] = False,
-) -> None:
-    """Write the report again from the files of a run.
-
-    Needs no model and computes no number again; the same files give the same bytes.
-    """
-    from radpath.recipes.report import rebuild_report
-
-    rebuild_report(run, pdf=pdf)
-
-
-@app.command()
-def pick_epoch(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
-    epoch: Annotated[int, typer.Argument(metavar="EPOCH", help="Its number in the run's history.csv.")],
-) -> None:
-    """Put another epoch in the place of the best, by hand.
-
-    Predictions, numbers and report are made again; the report says that the epoch was chosen by hand.
-    """
-    from radpath.recipes.pick_epoch import pick_epoch as recipe
-
-    recipe(run, epoch)
+app.command()(report)
+app.command()(pick_epoch)
 
 
 @app.command()
@@ -122,24 +96,7 @@ def soup(runs: Runs, out: Out = None) -> None:
     make_soup(runs, out=out, command=command_line())
 
 
-@app.command()
-def compare(
-    runs: ComparedRuns,
-    side: Annotated[
-        str, typer.Option("--side", metavar="SIDE", help="What judges them: test, validation or train.")
-    ] = "test",
-    metric: Metrics = None,
-    settings: EvaluationSets = None,
-    out: Out = None,
-) -> None:
-    """Compare runs on the same images.
-
-    Run folders, ensembles, or any program's predictions.csv. Tells who is best, who cannot be told from it, and every
-    paired difference; writes compare.html, with the images on which they disagree.
-    """
-    from radpath.recipes.compare import compare_runs
-
-    compare_runs(runs, side=side, metrics=metric or [], assignments=settings or [], out=out, command=command_line())
+app.command()(compare)
 
 
 @app.command()
@@ -156,6 +113,8 @@ def predict(
 
 
 app.command()(explain)
+
+
 
 
 @app.command()
