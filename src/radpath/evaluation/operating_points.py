@@ -118,7 +118,7 @@ def _measured(
     scores = sample.probabilities[:, sample.positive or 0].copy()
     cells = np.zeros((4, len(thresholds), sample.num_cases))
     for place, threshold in enumerate(thresholds):
-        np.add.at(cells, (2 * positive + threshold.apply(scores), place, sample.case_of), 1)
+        np.add.at(cells[:, place], (2 * positive + threshold.apply(scores), sample.case_of), 1)
 
     def shares(weights: Float64[np.ndarray, "cases replicates"]) -> Float64[np.ndarray, "replicates numbers"]:
         rejected, alarms, missed, hits = cells @ weights
