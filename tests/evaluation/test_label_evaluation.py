@@ -76,7 +76,7 @@ def test_what_does_not_fit_several_labels_is_refused_or_said(judged: tuple[Label
     unknown[:, 2] = np.nan
     with pytest.raises(DataError, match=r"^nobody knows of any image whether it has 'nodule'; leave that label out"):
         evaluate_labels(dataclasses.replace(predictions, truth=unknown), FAST)
-    told = evaluate_labels(predictions, FAST.model_copy(update={"interval": "analytic"})).warnings
+    told = evaluate_labels(predictions, FAST.model_copy(update={"interval": "bca"})).warnings
     assert any("are percentile intervals of plain resamples" in warning for warning in told)
 
 

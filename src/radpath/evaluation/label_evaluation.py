@@ -106,7 +106,7 @@ def evaluate_labels(predictions: LabelPredictions, settings: EvaluationSettings)
     thresholds = {name: _threshold(evaluation) for name, evaluation in evaluations.items()}
     samples = {side: take_label_sample(predictions, side, thresholds) for side in SIDES}
     cautions = []
-    if settings.stratified or settings.interval != "percentile":
+    if settings.stratified or settings.interval == "bca":
         cautions.append(
             "the intervals of all labels together are percentile intervals of plain resamples, whatever "
             "evaluation.interval and evaluation.stratified say; those of each label are as set"
