@@ -9,7 +9,7 @@ from radpath.evaluation.evaluate import EvaluationSettings, evaluate
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.sample import take_sample
 
-SETTINGS = EvaluationSettings(replicates=100)
+SETTINGS = EvaluationSettings(replicates=100, interval="percentile")
 MakePredictions = Callable[..., Predictions]
 
 

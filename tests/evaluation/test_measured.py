@@ -8,7 +8,7 @@ from radpath.evaluation.measured import Measured, judged_side, measure
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.sample import take_sample
 
-SETTINGS = EvaluationSettings(replicates=200)
+SETTINGS = EvaluationSettings(replicates=200, interval="percentile")
 
 
 def test_a_number_has_the_interval_that_the_same_metric_has(make_predictions: Callable[..., Predictions]) -> None:

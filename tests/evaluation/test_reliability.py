@@ -13,7 +13,7 @@ from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.reliability import assess_reliability, cox_line, equal_mass_bins, event_of, log_odds
 from radpath.evaluation.sample import take_sample
 
-SETTINGS = EvaluationSettings(replicates=100)
+SETTINGS = EvaluationSettings(replicates=100, interval="percentile")
 
 
 def drawn(seed: int, count: int = 300) -> tuple[np.ndarray, np.ndarray]:

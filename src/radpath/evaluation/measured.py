@@ -61,6 +61,7 @@ def measure(
         num_images=len(sample),
         replicates=evaluation.replicates,
         generator=generator_for(evaluation.seed, "bootstrap", side),
+        stratum_of=sample.stratum_of_case if evaluation.stratified else None,
     )
     resampled = np.concatenate([compute(weights) for weights in portions])
     return tuple(
