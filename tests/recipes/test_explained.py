@@ -43,8 +43,8 @@ def test_a_map_comes_back_to_the_last_bit(tmp_path: Path) -> None:
     kept = np.load(tmp_path / row.map)
     assert kept.dtype == np.float32
     assert np.array_equal(kept, np.linspace(-1, 1, 24 * 30, dtype=np.float32).reshape(24, 30))
-    assert Image.open(tmp_path / row.picture).size == (30, 49)
-    assert Image.open(tmp_path / row.thumbnail).size == (30, 24)
+    assert np.asarray(Image.open(tmp_path / row.picture)).shape[:2] == (49, 30)
+    assert np.asarray(Image.open(tmp_path / row.thumbnail)).shape[:2] == (24, 30)
     assert row.overlay == "overlays/case_1_left.png-000000000000.png"
 
 
@@ -78,4 +78,4 @@ def test_a_damaged_index_counts_as_none(index: MapIndex) -> None:
 def test_the_sheet_is_named_after_the_method(index: MapIndex) -> None:
     path = write_sheet(index.folder, list(index.rows.values()), method="hires_cam")
     assert path.name == "hires_cam.png"
-    assert Image.open(path).width > 200
+    assert np.asarray(Image.open(path)).shape[1] > 200
