@@ -13,7 +13,8 @@ def drawn(seed: int = 0, height: int = 30, width: int = 24, channels: int = 3) -
     generator = np.random.default_rng(seed)
     down, right = np.mgrid[:height, :width] / max(height, width)
     blob = 0.3 + 0.4 * np.exp(-((down - 0.4) ** 2 + (right - 0.4) ** 2) / 0.05)
-    return (blob[:, :, None] + 0.02 * generator.normal(size=(height, width, channels))).clip(0, 1).astype(np.float32)
+    image: np.ndarray = blob[:, :, None] + 0.02 * generator.normal(size=(height, width, channels))
+    return image.clip(0, 1).astype(np.float32)
 
 
 def spoilt(name: str, level: int, image: np.ndarray, seed: int = 0) -> np.ndarray:

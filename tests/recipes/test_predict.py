@@ -1,17 +1,23 @@
 """Predictions for new images: where they go, which images are left out, and what is said of the others."""
 
 import csv
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import stats
 
+from radpath.data.batches import ImageSource
 from radpath.data.synthetic import SyntheticStudy
 from radpath.errors import StaleError
+from radpath.recipes import new_images as new_images_module
+from radpath.recipes import predict as predict_module
 from radpath.recipes.predict import predict_new
 
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -107,3 +113,69 @@ def test_the_frozen_threshold_decides_between_two_classes(
     rows = rows_of(predict_new(tmp_path / "run", array_file, out=None))
     assert len(rows) == 40
     assert all(row["decision"] == ("1" if float(row["probability:1"]) >= 0.5 else "0") for row in rows)
+
+
+def test_doubt_and_distance_stand_beside_every_decision(run: Path, new_images: Path, program: Program) -> None:
+    generator = np.random.default_rng(0)
+    Image.fromarray(generator.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(new_images / "noise.png")
+    told = program("predict", run, new_images).stdout
+    rows = {row["record_id"]: row for row in rows_of(run / "predictions" / "clinic.csv")}
+    facts = json.loads((run / "distance.json").read_text(encoding="utf-8"))
+    assert facts["quantile"] == 0.99
+    for row in rows.values():
+        chances = [float(value) for name, value in row.items() if name.startswith("probability:")]
+        assert float(row["entropy"]) == pytest.approx(stats.entropy(chances, base=len(chances)))
+        assert 0 <= float(row["view_mutual_information"]) <= float(row["entropy"])
+        assert 0 <= float(row["view_deviation"]) <= 0.5
+        assert row["unlike_training"] == str(float(row["distance"]) > 1).lower()
+    assert float(rows["noise.png"]["distance"]) > float(rows["seen.png"]["distance"])
+    num_unlike = sum(row["unlike_training"] == "true" for row in rows.values())
+    assert f"{num_unlike} image" in told
+    assert "unlike the training images (distance above 1)" in told
+
+
+def test_a_run_without_a_distance_predicts_without_and_one_of_another_model_is_refused(
+    run: Path, new_images: Path
+) -> None:
+    kept = (run / "distance.safetensors").read_bytes()
+    (run / "distance.safetensors").unlink()
+    assert "distance" not in rows_of(predict_new(run, new_images, out=None))[0]
+    stamps = json.loads((run / "stamps.json").read_text(encoding="utf-8"))
+    digest = stamps["train"]["checkpoints/best.safetensors"].encode()
+    (run / "distance.safetensors").write_bytes(kept.replace(digest, digest[::-1]))
+    with pytest.raises(StaleError, match=r"distance.safetensors was measured with another model than the run's"):
+        predict_new(run, new_images, out=None)
+
+
+def test_an_interrupted_prediction_goes_on_and_ends_with_the_same_bytes(
+    run: Path, tmp_path: Path, small_study: SyntheticStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_images_module, "portion_size", lambda _: 4)
+    whole = predict_new(run, small_study.images, out=tmp_path / "whole.csv")
+    looks, answer = [], new_images_module._answer
+
+    def stopped(model: object, source: ImageSource, *more: object) -> Any:
+        looks.append(len(source))
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+        return answer(model, source, *more)  # type: ignore[arg-type] # what it takes itself
+
+    monkeypatch.setattr(new_images_module, "_answer", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        predict_new(run, small_study.images, out=tmp_path / "cut.csv")
+    assert not (tmp_path / "cut.csv").exists()
+    again = predict_new(run, small_study.images, out=tmp_path / "cut.csv")
+    assert again.read_bytes() == whole.read_bytes()
+    assert sum(looks) == len(rows_of(whole)) + 4  # what was stopped was looked at twice, what was finished once
+    assert not list(tmp_path.glob(".*predicting*"))
+
+
+def test_what_another_model_said_is_not_taken(
+    run: Path, tmp_path: Path, small_study: SyntheticStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict_module, "forget", lambda _: None)
+    predict_new(run, small_study.images, out=tmp_path / "all.csv")
+    kept = tmp_path / ".all.predicting"
+    assert len(list(kept.iterdir())) == 1
+    predict_new(run, small_study.images, out=tmp_path / "all.csv", assignments=["device.precision=bf16-mixed"])
+    assert len(list(kept.iterdir())) == 2

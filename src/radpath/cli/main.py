@@ -28,6 +28,7 @@ from radpath.cli.arguments import (
 from radpath.cli.evaluating import evaluate
 from radpath.cli.explaining import explain
 from radpath.cli.finished import compare, pick_epoch, report
+from radpath.cli.robustness import robustness
 from radpath.cli.speed import benchmark
 from radpath.cli.trials import check_learning, find_rate
 from radpath.data.location import parse_location
@@ -115,6 +116,7 @@ def predict(
 app.command()(explain)
 
 
+app.command()(robustness)
 
 
 @app.command()

@@ -57,7 +57,8 @@ def _brightness(image: SpoiltImage, shift: float, generator: np.random.Generator
 
 def _contrast(image: SpoiltImage, factor: float, _: np.random.Generator) -> np.ndarray:
     middle = image.mean(dtype=np.float64)
-    return (image - middle) * factor + middle
+    changed: np.ndarray = (image - middle) * factor + middle
+    return changed
 
 
 def _blur(image: SpoiltImage, sigma_px: float, _: np.random.Generator) -> np.ndarray:
@@ -67,7 +68,8 @@ def _blur(image: SpoiltImage, sigma_px: float, _: np.random.Generator) -> np.nda
 
 
 def _noise(image: SpoiltImage, deviation: float, generator: np.random.Generator) -> np.ndarray:
-    return image + deviation * generator.standard_normal(image.shape, dtype=np.float32)
+    noisy: np.ndarray = image + deviation * generator.standard_normal(image.shape, dtype=np.float32)
+    return noisy
 
 
 def _jpeg(image: SpoiltImage, quality: float, _: np.random.Generator) -> np.ndarray:

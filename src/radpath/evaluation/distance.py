@@ -3,8 +3,10 @@
 In: features of training and validation images. Out: a ``TrainingDistance``, kept with the run, which gives each new
 image the Mahalanobis distance to the nearest class (Lee et al. 2018, equation 2): one mean a class, and one covariance
 within classes for all, shrunk as Ledoit and Wolf (2004) do, so that it exists where there are more features than
-images. It is stated in units of a quantile of the validation distances: beyond 1 lies what hardly any validation image
-is. A small distance does not say that a prediction is right, only that the network has seen the like.
+images. Features are first scaled to length 1 (Mueller and Hein 2025): images without structure have short ones, and
+would seem near to everything (``benchmarks/distance.py``). The distance is stated in units of a quantile of the
+validation distances: beyond 1 lies what hardly any validation image is. A small distance does not say that a prediction
+is right, only that the network has seen the like.
 """
 
 import json
@@ -22,6 +24,7 @@ from radpath.errors import DataError
 from radpath.settings import Settings
 
 _ROWS_AT_ONCE: Final = 1024
+_ROUNDING: Final = 1e-9  # features of length 1 that differ by less are the same
 
 
 class DistanceSettings(Settings):
@@ -90,7 +93,7 @@ def fit_distance(
     known, inverse = np.unique(groups[chosen], return_inverse=True)
     if len(chosen) <= len(known) or len(validation) == 0:
         return None
-    exact = features[chosen].astype(np.float64)
+    exact = _unit(features[chosen])
     means = np.stack([exact[inverse == place].mean(axis=0) for place in range(len(known))])
     covariance, shrinkage = _within(exact - means[inverse])
     if covariance is None:
@@ -120,13 +123,21 @@ def _spread_over(num_images: int, most: int) -> Int64[np.ndarray, " chosen"]:
     return np.unique(np.linspace(0, num_images - 1, min(num_images, most)).round().astype(np.int64))
 
 
+def _unit(features: Float[np.ndarray, "images features"]) -> Float64[np.ndarray, "images features"]:
+    """Return features of length 1; those without length stay as they are."""
+    exact = features.astype(np.float64)
+    lengths = np.linalg.norm(exact, axis=1, keepdims=True)
+    scaled: np.ndarray = exact / np.where(lengths > 0, lengths, 1)
+    return scaled
+
+
 def _within(
     residuals: Float64[np.ndarray, "images features"],
 ) -> tuple[Float64[np.ndarray, "features features"] | None, float]:
     """Return the shrunk covariance and how much it was shrunk; None where nothing varies."""
     from sklearn.covariance import ledoit_wolf  # late: a second
 
-    if not residuals.any():
+    if np.abs(residuals).max() < _ROUNDING:
         return None, 0.0
     covariance, shrinkage = ledoit_wolf(residuals, assume_centered=True)
     # Where there is no shrinkage, a feature that is the same in all images would have no inverse.
@@ -146,7 +157,7 @@ def _nearest(
     nearest = np.empty(len(features))
     for start in range(0, len(features), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
-        nearest[rows] = cdist(features[rows].astype(np.float64) @ turned, centres).min(axis=1)
+        nearest[rows] = cdist(_unit(features[rows]) @ turned, centres).min(axis=1)
     return nearest
 
 

@@ -27,16 +27,18 @@ from radpath.evaluation.evaluate import EvaluationSettings
 from radpath.evaluation.explanations import Explanations
 from radpath.evaluation.operating_points import OperatingPoints, assess_operating_points
 from radpath.evaluation.predictions import Predictions
+from radpath.evaluation.robustness import Robustness
 from radpath.evaluation.subgroups import Subgroups, assess_subgroups
 from radpath.recipes.frozen import Frozen, freeze
 from radpath.reporting.abstention_section import abstention_section
 from radpath.reporting.blocks import Section
-from radpath.reporting.explanation_section import explanation_section, picture_names
 from radpath.reporting.calibration_section import calibration_section
 from radpath.reporting.conformal_section import conformal_section
 from radpath.reporting.decision_curve_section import decision_curve_section
 from radpath.reporting.drift_section import drift_section
+from radpath.reporting.explanation_section import explanation_section, picture_names
 from radpath.reporting.operating_points_section import operating_points_section
+from radpath.reporting.robustness_section import robustness_section
 from radpath.reporting.subgroups_section import subgroups_section
 
 
@@ -121,6 +123,7 @@ ANALYSES: Final[tuple[Analysis, ...]] = (
     Analysis(name="decision_curve", result=DecisionCurve, assess=_decision_curve, section=decision_curve_section),
     Analysis(name="subgroups", result=Subgroups, assess=_subgroups, section=subgroups_section),
     Analysis(name="drift", result=Drift, assess=None, section=drift_section),
+    Analysis(name="robustness", result=Robustness, assess=None, section=robustness_section),
     EXPLANATION,
 )
 

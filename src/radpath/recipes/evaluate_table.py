@@ -6,11 +6,11 @@ the table does not say is told among the cautions.
 """
 
 import dataclasses
+import importlib.metadata
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-import radpath
 from radpath import files
 from radpath.errors import StorageError
 from radpath.evaluation.cases import CasePredictions, write_case_predictions
@@ -121,7 +121,7 @@ def _content(
         evaluation=evaluation,
         predictions=predictions,
         settings={key: "not set" if value is None else str(value) for key, value in values.items()},
-        environment={"radpath": radpath.__version__, path.name: f"BLAKE2b {files.digest_file(path)}"},
+        environment={"radpath": importlib.metadata.version("radpath"), path.name: f"BLAKE2b {files.digest_file(path)}"},
         limits=foreign.assumptions,
         sections=read_sections(folder.root),
     )

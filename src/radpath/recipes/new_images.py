@@ -6,6 +6,7 @@ and the portions are cut by the images alone, so that it ends with the same bits
 """
 
 import dataclasses
+import importlib.metadata
 import shutil
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -14,7 +15,6 @@ from typing import Any, Final
 
 from lightning_fabric import Fabric
 
-import radpath
 from radpath import files
 from radpath.data.augmentation.views import NUM_VIEWS
 from radpath.data.batches import ImageSource
@@ -29,6 +29,7 @@ from radpath.recipes.distances import distance_of_run
 from radpath.recipes.ensemble import read_ensemble, require_same_model
 from radpath.recipes.experiment import Experiment, read_experiment
 from radpath.recipes.gathering import gather_unlabelled
+from radpath.recipes.named_images import is_table, only_named
 from radpath.recipes.portions import Portion, Portions
 from radpath.recipes.precision import with_precision_of_run
 from radpath.recipes.running import build_model, image_source, prepare_pixels, read_classes, read_intensity, read_stain
@@ -50,7 +51,7 @@ def seen_by_run(folder: RunFolder, images: Location, assignments: Sequence[str],
 
     Args:
         folder: of the run.
-        images: a folder, a table or an array file.
+        images: a folder, a table that names images below its own folder, or an array file.
         assignments: ``key=value`` settings of ``[device]``, and ``data.ray``. No other may change.
         keep: a folder for what is finished; None to keep nothing.
 
@@ -64,29 +65,31 @@ def seen_by_run(folder: RunFolder, images: Location, assignments: Sequence[str],
     now = {"checkpoints/best.safetensors": files.digest_file(best)} if best.is_file() else {}
     folder.require_fresh("train", now, remedy="restore it, or train again")
     classes = read_classes(folder)
-    data = experiment.data.model_copy(update={"images": images.absolute(), "labels": None})
+    place = images.parent if is_table(images) else images
+    data = experiment.data.model_copy(update={"images": place.absolute(), "labels": None})
     looking = experiment.model_copy(update={"data": data})
+    found = gather_unlabelled(data, beside=folder.root)
+    if is_table(images):
+        found = only_named(found, images)
     # Prepared here, before several processes look for it.
-    manifest, _ = prepare_pixels(
-        looking, gather_unlabelled(data, beside=folder.root), folder, stain=read_stain(experiment, folder)
-    )
+    manifest, _ = prepare_pixels(looking, found, folder, stain=read_stain(experiment, folder))
     portions = Portions(
         folder=None if keep is None else keep / _identity(looking, manifest, folder),
         num_images=len(manifest.kept),
         size=portion_size(experiment.prediction),
     )
-    found = on_devices(experiment.device, partial(_look, looking, manifest, classes, folder, portions))
-    deviation, information = found.get("view_deviation"), found.get("view_information")
+    said = on_devices(experiment.device, partial(_look, looking, manifest, classes, folder, portions))
+    deviation, information = said.get("view_deviation"), said.get("view_information")
     return Seen(
         manifest=compared(manifest, folder),
         classes=classes,
         link=experiment.training.loss.link,
-        probabilities=found["probabilities"],
+        probabilities=said["probabilities"],
         views=None
         if deviation is None or information is None
         else Spread(deviation=deviation, mutual_information=information),
         members=None,
-        distance=found.get("distance"),
+        distance=said.get("distance"),
     )
 
 
@@ -106,7 +109,7 @@ def _identity(experiment: Experiment, manifest: Manifest, folder: RunFolder) -> 
     known = manifest.kept.select("record_id", "pixel_digest")
     return files.digest_json(
         [
-            radpath.__version__,
+            importlib.metadata.version("radpath"),
             [files.digest_file(path) if path.is_file() else "" for path in used],
             settings,
             [files.digest_bytes("\n".join(known[name].fill_null("").to_list()).encode()) for name in known.columns],

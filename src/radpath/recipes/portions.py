@@ -44,7 +44,8 @@ class Portions:
 
     def num_done(self, missing: list[int]) -> int:
         """Return the number of images in the other portions."""
-        return self.num_images - sum(self.rows(number).stop - self.rows(number).start for number in missing)
+        left = [range(self.num_images)[self.rows(number)] for number in missing]
+        return self.num_images - sum(map(len, left))
 
     def add(self, number: int, portion: Portion) -> None:
         """Keep a finished portion.

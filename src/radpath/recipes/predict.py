@@ -13,6 +13,7 @@ from radpath.data.location import Location
 from radpath.evaluation.thresholds import decide
 from radpath.recipes.frozen import Frozen, frozen_columns, read_frozen
 from radpath.recipes.gathering import run_name
+from radpath.recipes.named_images import is_table
 from radpath.recipes.new_images import forget, seen_by_members, seen_by_run
 from radpath.recipes.predict_cases import predict_cases
 from radpath.recipes.predict_labels import decides_labels, write_label_decisions
@@ -34,7 +35,7 @@ def predict_new(run: Path, images: Location, *, out: Path | None, assignments: S
 
     Args:
         run: a finished run folder, or that of an ensemble.
-        images: a folder or an array file.
+        images: a folder, a table that names images below its own folder, or an array file.
         out: the CSV to write, or an existing folder for it; None for one inside the run folder. A folder's CSV is
             named after the images.
         assignments: ``key=value`` settings of ``[device]``: where the network runs; and ``data.ray``, where images
@@ -45,7 +46,9 @@ def predict_new(run: Path, images: Location, *, out: Path | None, assignments: S
         RadpathError: bad input; the message says what, where and what to do.
     """
     folder = RunFolder(run) if RunFolder(run).ensemble.is_file() else RunFolder.open(run)
-    path = _table_to_write(out, folder, f"{run_name(images)}.csv")
+    # A table of names must not be taken for its own answer.
+    name = f"{images.stem}-predicted.csv" if is_table(images) else f"{run_name(images)}.csv"
+    path = _table_to_write(out, folder, name)
     keep = path.with_name(f".{path.stem}{_UNFINISHED}")
     see = seen_by_members if folder.ensemble.is_file() else seen_by_run
     seen = see(folder, images, assignments, keep=keep)
