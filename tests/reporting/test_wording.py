@@ -108,10 +108,10 @@ def test_a_metric_that_is_set_to_something_is_named_with_it() -> None:
 def test_how_intervals_were_found_is_said_by_what_was_used(two_classes: ReportContent) -> None:
     evaluation = two_classes.evaluation
     replicates = f"{evaluation.replicates:,}"
-    assert interval_sentence(evaluation) == (
-        f"Intervals: percentiles of {replicates} bootstrap resamples of whole cases."
-    )
     side = evaluation.sides["test"]
+    resampled = tuple(dataclasses.replace(one, interval="percentile") for one in side.estimates)
+    plain = dataclasses.replace(evaluation, sides={"test": dataclasses.replace(side, estimates=resampled)})
+    assert interval_sentence(plain) == f"Intervals: percentiles of {replicates} bootstrap resamples of whole cases."
     kinds: tuple[IntervalName | None, ...] = ("delong", None, "wilson", "percentile")
     estimates = tuple(dataclasses.replace(one, interval=kind) for one, kind in zip(side.estimates, kinds, strict=False))
     mixed = dataclasses.replace(

@@ -58,7 +58,7 @@ class EvaluationSettings(Settings):
     """A threshold set by hand, which no rule then chooses; not set: threshold_rule chooses one."""
     confidence: float = Field(default=0.95, ge=0.5, lt=1)
     """Confidence of every interval, in [0.5, 1)."""
-    interval: IntervalMethod = "percentile"
+    interval: IntervalMethod = "analytic"
     """percentile: of the resamples; bca: corrected for bias and skewness (Efron 1987), for up to as much work again;
     analytic: DeLong's for the ROC AUC of a class and Wilson's for accuracy, sensitivity, specificity and precision,
     which hold for few cases too, and percentile for the others."""

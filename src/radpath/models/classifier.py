@@ -23,8 +23,8 @@ from radpath.models.pooling import attach_attention
 from radpath.models.stages import Stage, place_of, stages_of
 
 Link = Literal["softmax", "ordinal", "sigmoid"]
-"""What logits mean: softmax: one score a class; ordinal: one for each step from a class to the next higher one; sigmoid:
-one for each of several labels, by itself."""
+"""What logits mean: softmax: one score a class; ordinal: one for each step from a class to the next higher one;
+sigmoid: one for each of several labels, by itself."""
 
 _NORMALISATIONS: Final[dict[str, tuple[tuple[float, ...], tuple[float, ...]]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # of timm and torchvision, in 0..1
