@@ -27,6 +27,7 @@ TESTED_ELSEWHERE = {
     "data/formats/stored.py": "a noun of the formats, tested with each",
     "data/formats/tiff_page.py": "the first half of one reader, tested in tests/data/formats/test_tiff.py",
     "data/synthetic/": "private steps of one drawing, tested by what it draws in tests/data/test_synthetic.py",
+    "evaluation/catalogue.py": "the list of metrics, every one of which tests/evaluation/test_metrics.py computes",
     "errors.py": "classes; tests/test_docs.py checks that each is documented",
     "progress.py": "needs a terminal; silent elsewhere",
     "records.py": "constants and one line, which its doctest shows",

@@ -9,41 +9,51 @@ from radpath.cli.arguments import place
 from radpath.errors import SettingsError
 from radpath.records import SIDES
 
+_Run = Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")]
+_Method = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        help="grad_cam, grad_cam_pp, hires_cam, integrated_gradients, occlusion or attention_rollout; the same as "
+        "--set explanation.method=...",
+    ),
+]
+_Images = Annotated[
+    list[str] | None, typer.Option("--images", metavar="ID", help="One record id of the run; repeatable.")
+]
+_Side = Annotated[str | None, typer.Option("--side", help="All images of train, validation or test.")]
+_Truth = Annotated[str | None, typer.Option("--truth", metavar="CLASS", help="Images of this class.")]
+_Mistakes = Annotated[bool, typer.Option("--mistakes", help="Wrongly decided images, the worst first.")]
+_Most = Annotated[int | None, typer.Option("--most", metavar="NUMBER", min=1, help="At most so many.")]
+_Explained = Annotated[
+    str | None, typer.Option("--class", metavar="CLASS", help="The class to explain; otherwise each image's decision.")
+]
+_New = Annotated[
+    str | None, typer.Option("--new", metavar="IMAGES", help="A folder of images that are none of the run's.")
+]
+_Check = Annotated[bool, typer.Option("--check", help="Also see whether maps change when the weights are drawn anew.")]
+_Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of [explanation] or [device]; repeatable."),
+]
+_Out = Annotated[
+    Path | None, typer.Option("--out", metavar="FOLDER", help="Where to write; otherwise RUN/explanations.")
+]
+
 
 def explain(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run folder.")],
-    method: Annotated[
-        str | None,
-        typer.Option(
-            "--method",
-            help="grad_cam, grad_cam_pp, hires_cam, integrated_gradients, occlusion or attention_rollout; the same as "
-            "--set explanation.method=...",
-        ),
-    ] = None,
-    images: Annotated[
-        list[str] | None, typer.Option("--images", metavar="ID", help="One record id of the run; repeatable.")
-    ] = None,
-    side: Annotated[str | None, typer.Option("--side", help="All images of train, validation or test.")] = None,
-    truth: Annotated[str | None, typer.Option("--truth", metavar="CLASS", help="Images of this class.")] = None,
-    mistakes: Annotated[bool, typer.Option("--mistakes", help="Wrongly decided images, the worst first.")] = False,
-    most: Annotated[int | None, typer.Option("--most", metavar="NUMBER", min=1, help="At most so many.")] = None,
-    explained: Annotated[
-        str | None,
-        typer.Option("--class", metavar="CLASS", help="The class to explain; otherwise each image's decision."),
-    ] = None,
-    new: Annotated[
-        str | None, typer.Option("--new", metavar="IMAGES", help="A folder of images that are none of the run's.")
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Also see whether maps change when the weights are drawn anew.")
-    ] = False,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of [explanation] or [device]; repeatable."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FOLDER", help="Where to write; otherwise RUN/explanations.")
-    ] = None,
+    run: _Run,
+    method: _Method = None,
+    images: _Images = None,
+    side: _Side = None,
+    truth: _Truth = None,
+    mistakes: _Mistakes = False,
+    most: _Most = None,
+    explained: _Explained = None,
+    new: _New = None,
+    check: _Check = False,
+    settings: _Set = None,
+    out: _Out = None,
 ) -> None:
     """Draw where the evidence for a class lies.
 

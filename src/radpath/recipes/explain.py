@@ -202,9 +202,10 @@ def _explain(task: _Task, check: bool, fabric: Fabric) -> Sanity | None:  # noqa
     stain = read_stain(task.experiment, task.folder)
     manifest, store = prepare_pixels(task.experiment, task.manifest, task.folder, stain=stain)
     # The run's own file holds every tensor: what its training began with is not needed, and may be gone.
-    model = build_model(
-        task.experiment.model_copy(update={"model": task.experiment.model.unfilled()}), read_classes(task.folder)
-    )
+    backbone = task.experiment.model.unfilled()
+    as_written = task.experiment.device.model_copy(update={"compile": False})  # a translation hears no hooks
+    experiment = task.experiment.model_copy(update={"model": backbone, "device": as_written})
+    model = build_model(experiment, read_classes(task.folder))
     load_best(model, Checkpoints(task.folder.checkpoints).best)
     model.to(fabric.device)
     explainer = make_explainer(model, task.experiment.explanation)
