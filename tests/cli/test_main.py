@@ -20,7 +20,7 @@ Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
 COMMANDS = (
     *("fit", "train", "evaluate", "report", "pick-epoch", "ensemble", "soup", "compare", "predict"),
-    "explain",
+    *("explain", "robustness"),
     *("scan", "split", "prepare", "preview", "steps", "describe", "audit"),
     *("check-learning", "find-rate", "describe-model", "convert-weights", "benchmark", "doctor", "demo"),
 )

@@ -6,18 +6,14 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from scipy import stats
 
-from radpath.data.batches import ImageSource
 from radpath.data.synthetic import SyntheticStudy
 from radpath.errors import StaleError
-from radpath.recipes import new_images as new_images_module
-from radpath.recipes import predict as predict_module
 from radpath.recipes.predict import predict_new
 
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -145,37 +141,3 @@ def test_a_run_without_a_distance_predicts_without_and_one_of_another_model_is_r
     (run / "distance.safetensors").write_bytes(kept.replace(digest, digest[::-1]))
     with pytest.raises(StaleError, match=r"distance.safetensors was measured with another model than the run's"):
         predict_new(run, new_images, out=None)
-
-
-def test_an_interrupted_prediction_goes_on_and_ends_with_the_same_bytes(
-    run: Path, tmp_path: Path, small_study: SyntheticStudy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(new_images_module, "portion_size", lambda _: 4)
-    whole = predict_new(run, small_study.images, out=tmp_path / "whole.csv")
-    looks, answer = [], new_images_module._answer
-
-    def stopped(model: object, source: ImageSource, *more: object) -> Any:
-        looks.append(len(source))
-        if len(looks) == 3:
-            raise KeyboardInterrupt
-        return answer(model, source, *more)  # type: ignore[arg-type] # what it takes itself
-
-    monkeypatch.setattr(new_images_module, "_answer", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        predict_new(run, small_study.images, out=tmp_path / "cut.csv")
-    assert not (tmp_path / "cut.csv").exists()
-    again = predict_new(run, small_study.images, out=tmp_path / "cut.csv")
-    assert again.read_bytes() == whole.read_bytes()
-    assert sum(looks) == len(rows_of(whole)) + 4  # what was stopped was looked at twice, what was finished once
-    assert not list(tmp_path.glob(".*predicting*"))
-
-
-def test_what_another_model_said_is_not_taken(
-    run: Path, tmp_path: Path, small_study: SyntheticStudy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(predict_module, "forget", lambda _: None)
-    predict_new(run, small_study.images, out=tmp_path / "all.csv")
-    kept = tmp_path / ".all.predicting"
-    assert len(list(kept.iterdir())) == 1
-    predict_new(run, small_study.images, out=tmp_path / "all.csv", assignments=["device.precision=bf16-mixed"])
-    assert len(list(kept.iterdir())) == 2

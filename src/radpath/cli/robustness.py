@@ -1,13 +1,13 @@
 """The command that makes a run's images worse and sees what becomes of its numbers."""
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
 from radpath.cli.arguments import DeviceSets
 from radpath.errors import SettingsError
-from radpath.records import SIDES, Side
+from radpath.records import SIDES
 
 
 def robustness(
@@ -26,4 +26,4 @@ def robustness(
 
     if side not in SIDES:
         raise SettingsError(f"--side is '{side}'; it must be {', '.join(SIDES)}")
-    assess_run(run, side=cast("Side", side), assignments=settings or [])
+    assess_run(run, side=side, assignments=settings or [])

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from radpath.data.batches import ImageSource
 from radpath.errors import StaleError
 from radpath.evaluation.distance import DistanceSettings, TrainingDistance, fit_distance, read_distance, write_distance
 from radpath.records import Side
@@ -15,7 +14,7 @@ _MODEL = "checkpoints/best.safetensors"
 
 def record_distance(
     features: Mapping[Side, np.ndarray],
-    sources: Mapping[Side, ImageSource],
+    labels: np.ndarray,
     settings: DistanceSettings,
     folder: RunFolder,
 ) -> None:
@@ -23,11 +22,10 @@ def record_distance(
 
     Args:
         features: of the training and validation images, as they are.
-        sources: of the same sides, with the labels.
+        labels: the class of each training image, or of several labels the answer to each.
         settings: what is measured.
         folder: of the run, whose model is stamped.
     """
-    labels = sources["train"].labels
     # Of several labels an image, no two images need have the same: there is one mean for all.
     groups = labels if labels.ndim == 1 else np.zeros(len(labels), dtype=np.int64)
     found = fit_distance(

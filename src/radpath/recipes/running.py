@@ -298,4 +298,4 @@ def predict_all(
     if fabric.is_global_zero:
         table, found = pl.concat(tables), np.concatenate(probabilities)
         write_run_predictions(table, found, split.classes, link=model.link, folder=folder)
-        record_distance(plain, sources, experiment.prediction.distance, folder)
+        record_distance(plain, sources["train"].labels, experiment.prediction.distance, folder)
