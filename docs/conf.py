@@ -23,4 +23,5 @@ autodoc_typehints = "signature"
 nitpick_ignore_regex = [
     ("py:.*", r"(collections|io|pathlib|typing|numpy|polars|jaxtyping)\..*"),
     ("py:.*", r"ndarray"),
+    ("py:class", r"(radpath\.records\.)?Side"),  # an alias of Literal, which has no page
 ]
