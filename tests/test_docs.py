@@ -150,7 +150,8 @@ def check_radpath(words: list[str]) -> None:
 @pytest.mark.parametrize("path", PAGES, ids=named)
 def test_every_toml_block_of_a_page_is_a_part_of_an_experiment(path: Path) -> None:
     for block in blocks(path, "toml"):
-        compose_experiment({"data": {"images": "images"}, **tomllib.loads(block)}, [])
+        values = tomllib.loads(block)
+        compose_experiment({**values, "data": {"images": "images", **values.get("data", {})}}, [])
 
 
 def test_every_setting_that_a_page_names_is_known() -> None:

@@ -43,7 +43,7 @@ class Difference:
     """At which Holm's procedure judges this test."""
     adjusted_low: float | None
     adjusted_high: float | None
-    """The interval at that level: it leaves out 0 exactly where the two are told apart."""
+    """The interval at that level, which leaves out 0 exactly where the two are told apart."""
     note: str | None
 
     @property
