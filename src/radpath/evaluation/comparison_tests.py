@@ -74,7 +74,7 @@ class DecisionTest:
     clustered_method: Literal["exact sign flip", "Obuchowski"] | None
     """Exact where fewer than ``FEW_DISCORDANT`` cases tell the two apart."""
     clustered_p_value: float | None
-    """Where some case has several images: lets images of a case depend on each other; else ``None``."""
+    """Where some case has several images, lets images of a case depend on each other; else ``None``."""
 
     @property
     def fair_p_value(self) -> float:
