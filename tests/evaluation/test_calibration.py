@@ -148,7 +148,7 @@ def test_few_images_no_class_and_no_wish_have_their_reasons(make_predictions: Ma
     assert 'is "none"' in str(fit_calibrator(few, CalibrationSettings(method="none")))
 
 
-def test_probabilities_that_say_nothing_have_no_temperature_and_certain_ones_the_lowest(
+def test_probabilities_that_say_nothing_and_those_without_a_mistake_have_no_temperature(
     make_predictions: MakePredictions,
 ) -> None:
     predictions = make_predictions(cases_per_side=30)
@@ -156,7 +156,37 @@ def test_probabilities_that_say_nothing_have_no_temperature_and_certain_ones_the
     wrong = dataclasses.replace(predictions, probabilities=np.column_stack([0.1 + 0.8 * truth, 0.9 - 0.8 * truth]))
     right = dataclasses.replace(predictions, probabilities=wrong.probabilities[:, ::-1].copy())
     assert "say nothing about the truth" in str(fit_calibrator(wrong, CalibrationSettings()))
-    assert fitted(right, "temperature").temperature == pytest.approx(0.01)
+    assert "no temperature can be estimated" in str(fit_calibrator(right, CalibrationSettings()))
+    nearly = right.probabilities.copy()
+    nearly[predictions.sides.index("validation")] = [0.5, 0.5]
+    assert "all but near ties" in str(
+        fit_calibrator(dataclasses.replace(right, probabilities=nearly), CalibrationSettings())
+    )
+    assert fitted(right, "platt").apply(right.probabilities).max() < 0.999
+
+
+def test_the_error_of_a_temperature_is_that_of_refits_without_one_case(make_predictions: MakePredictions) -> None:
+    predictions = make_predictions(classes=THREE, cases_per_side=80)
+    found = fitted(predictions, "temperature")
+
+    def without(case: str) -> float:
+        hidden = tuple(
+            None if of == case else truth for of, truth in zip(predictions.cases, predictions.truth, strict=True)
+        )
+        return np.log(fitted(dataclasses.replace(predictions, truth=hidden), "temperature").temperature or np.nan)
+
+    refits = np.array([without(f"case {number}") for number in range(80, 160)])
+    jackknife = np.sqrt(79 / 80 * ((refits - refits.mean()) ** 2).sum())
+    assert found.temperature_error == pytest.approx(jackknife, rel=0.05)
+    evaluation = evaluate(predictions, EvaluationSettings(replicates=100))
+    shown = assess_calibration(predictions, evaluation, CalibrationSettings(), frozen=found).temperature
+    assert shown is not None
+    assert shown.high is not None
+    assert np.log(shown.high / (found.temperature or np.nan)) == pytest.approx(1.959964 * jackknife, rel=0.05)
+    of_old = dataclasses.replace(found, temperature_error=None)
+    shown = assess_calibration(predictions, evaluation, CalibrationSettings(), frozen=of_old).temperature
+    assert shown is not None
+    assert (shown.value, shown.low) == (found.temperature, None)
 
 
 def test_an_overconfident_model_is_corrected_on_the_test_side(make_predictions: MakePredictions) -> None:
@@ -190,9 +220,20 @@ def test_a_shift_that_no_temperature_repairs_is_found_on_validation(make_predict
     assert high < 0
     for method in ("platt", "isotonic"):
         assert left[method].intercept.value == pytest.approx(0, abs=0.05)
-    frozen = fitted(shifted, "platt")
-    again = assess_calibration(shifted, evaluation, CalibrationSettings(), frozen=frozen)
-    assert (again.calibrator, again.left_on_validation) == (frozen, ())
+
+
+def test_what_is_left_on_validation_is_told_of_a_frozen_correction_that_it_gave_and_of_no_other(
+    make_predictions: MakePredictions,
+) -> None:
+    predictions = make_predictions(cases_per_side=60)
+    evaluation = evaluate(predictions, EvaluationSettings(replicates=100))
+    plain = assess_calibration(predictions, evaluation, CalibrationSettings(method="platt"))
+    own, foreign = fitted(predictions, "platt"), fitted(make_predictions(1, cases_per_side=60), "platt")
+    again = assess_calibration(predictions, evaluation, CalibrationSettings(), frozen=own)
+    assert len(again.left_on_validation) == 1
+    assert again == plain
+    other = assess_calibration(predictions, evaluation, CalibrationSettings(), frozen=foreign)
+    assert (other.calibrator, other.left_on_validation) == (foreign, ())
 
 
 def test_without_a_calibrator_there_is_a_before_and_a_reason(make_predictions: MakePredictions) -> None:
@@ -201,3 +242,5 @@ def test_without_a_calibrator_there_is_a_before_and_a_reason(make_predictions: M
     found = assess_calibration(predictions, evaluation, CalibrationSettings(method="none"))
     assert (found.after, found.calibrator) == (None, None)
     assert found.reason
+    frozen = assess_calibration(predictions, evaluation, CalibrationSettings(), frozen="The run has none.")
+    assert (frozen.calibrator, frozen.reason) == (None, "The run has none.")

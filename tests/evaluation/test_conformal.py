@@ -144,6 +144,8 @@ def test_without_enough_cases_or_a_wish_there_is_a_reason(make_predictions: Make
     assert (found.sets, found.coverage, found.class_coverage, found.sizes) == (None, None, {}, ())
     assert "cases of a class; to promise 0.99, 99 are needed" in found.reason
     assert 'is "none"' in str(fit_conformal(predictions, ConformalSettings(method="none"), seed=0))
+    frozen = assess_conformal(predictions, evaluation, ConformalSettings(alpha=0.5), frozen="The run has none.")
+    assert (frozen.sets, frozen.reason) == (None, "The run has none.")
 
 
 def test_sets_survive_json_and_nothing_else_does(make_predictions: MakePredictions) -> None:

@@ -104,6 +104,29 @@ def test_what_an_earlier_run_froze_is_not_fitted_again(evaluated: Path, tmp_path
     assert rules == {threshold.rule: threshold for threshold in frozen.points}
 
 
+def test_what_an_earlier_run_did_not_freeze_is_not_fitted_on_new_images(evaluated: Path, tmp_path: Path) -> None:
+    predictions = read_predictions(evaluated / "predictions.csv")
+    settings = EvaluationSettings(replicates=100)
+    none = settings.model_validate({"calibration": {"method": "none"}, "conformal": {"method": "none"}})
+    folder = RunFolder(tmp_path)
+    write_frozen(freeze(predictions, evaluate(predictions, none), none), evaluate(predictions, none), folder)
+    analyse(judged(predictions, settings, read_frozen(folder)), tmp_path)
+    found = {analysis.name: read_analysis(analysis, tmp_path) for analysis in ANALYSES if analysis.name in MINE}
+    assert found["calibration"].calibrator is None
+    assert found["calibration"].reason == "The run itself has no correction of its probabilities."
+    assert found["conformal"].sets is None
+    assert found["conformal"].reason == "The run itself has no limits of them."
+
+
+def test_the_reason_for_no_correction_reaches_the_report_of_the_run_itself(evaluated: Path, tmp_path: Path) -> None:
+    predictions = read_predictions(evaluated / "predictions.csv")
+    none = EvaluationSettings.model_validate({"calibration": {"method": "none"}, "conformal": {"method": "none"}})
+    analyse(judged(predictions, none, freeze(predictions, evaluate(predictions, none), none)), tmp_path)
+    found = {analysis.name: read_analysis(analysis, tmp_path) for analysis in ANALYSES if analysis.name in MINE}
+    assert found["calibration"].reason == 'evaluation.calibration.method is "none".'
+    assert found["conformal"].reason == 'evaluation.conformal.method is "none".'
+
+
 def test_three_classes_have_no_threshold_and_a_decision_curve_where_a_class_is_named(tmp_path: Path) -> None:
     predictions = read_predictions(write_by_hand(tmp_path / "p.csv", ("a", "b", "c")))
     settings = EvaluationSettings(replicates=100)

@@ -26,7 +26,7 @@ def test_before_and_after_stand_side_by_side(new_content: ContentMaker, classes:
     found = made(new_content(classes))
     paragraph, drawing, table = calibration_section(found).blocks
     assert isinstance(paragraph, Paragraph)
-    assert "fitted on the validation side (24 images of 12 cases) before the test side" in paragraph.text
+    assert "fitted on the validation side (24 images of 12 cases) without the truth of the test side" in paragraph.text
     assert "The temperature is" in paragraph.text
     assert isinstance(table, Table)
     assert table.columns == ("Number", "As the model gave them", "Corrected")
@@ -61,11 +61,30 @@ def test_a_reader_is_told_what_moved_the_probabilities_and_what_to_doubt(new_con
     assert notes(dataclasses.replace(made(content, "platt"), side="validation")) == [
         "There is no test side: the corrected probabilities are judged on images that they were fitted on."
     ]
-    perfect = made(content)
-    assert perfect.calibrator is not None
-    lowest = dataclasses.replace(perfect.calibrator, temperature=0.01)
-    (note,) = notes(dataclasses.replace(perfect, calibrator=lowest))
-    assert "told apart without a mistake" in note
+
+
+def test_without_a_correction_nothing_is_said_of_corrected_probabilities(new_content: ContentMaker) -> None:
+    found = dataclasses.replace(made(new_content(images_per_side=8)), side="validation")
+    assert found.calibrator is None
+    assert notes(found) == []
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.8, 1.3, "1.05 (0.80 to 1.30): validation does not tell whether the model was too sure or not sure enough."),
+        (1.02, 1.08, "1.05 (1.02 to 1.08): on validation, the model was too sure."),
+        (0.8, 0.9, "1.05 (0.80 to 0.90): on validation, the model was not sure enough."),
+        (None, None, "1.05."),
+    ],
+)
+def test_a_temperature_says_which_way_the_model_erred_where_its_interval_does(
+    new_content: ContentMaker, low: float | None, high: float | None, words: str
+) -> None:
+    found = dataclasses.replace(made(new_content()), temperature=Measured(value=1.05, low=low, high=high))
+    paragraph = calibration_section(found).blocks[0]
+    assert isinstance(paragraph, Paragraph)
+    assert f"The temperature is {words} All other numbers" in paragraph.text
 
 
 @pytest.mark.parametrize(("low", "high", "words"), [(0.2, 0.8, "too low"), (-0.8, -0.2, "too high"), (-0.1, 0.2, "")])

@@ -11,12 +11,12 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float64
-from scipy import optimize, special
+from scipy import optimize, special, stats
 
 from radpath.errors import DataError
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.logistic import fit_logistic
-from radpath.evaluation.measured import judged_side
+from radpath.evaluation.measured import Measured, judged_side
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.probability import SMALLEST_PROBABILITY
 from radpath.evaluation.reliability import CoxLine, Reliability, assess_reliability, cox_lines, log_odds
@@ -30,7 +30,7 @@ _FEWEST_IMAGES: Final[dict[CalibrationMethod, int]] = {"temperature": 5, "platt"
 """Validation images of every class below which a method is not fitted: it would follow chance."""
 
 _SHARPEST: Final = 100.0
-"""Largest power of the probabilities: validation that is told apart without a mistake asks for an infinite one."""
+"""Largest power of the probabilities that is looked for: a larger one would make certainties of them."""
 
 Values = Float64[np.ndarray, " images"]
 Table = Float64[np.ndarray, "images classes"]
@@ -64,6 +64,8 @@ class Calibrator:
     num_cases: int
     temperature: float | None = None
     """Log-probabilities are divided by it: above 1 the model was too sure."""
+    temperature_error: float | None = None
+    """Standard error of its logarithm, clustered by case; ``None`` with one case."""
     lines: tuple[tuple[float, float], ...] = ()
     """Platt's slope and intercept: of the second of two classes, or of each of more."""
     steps: tuple[Steps, ...] = ()
@@ -126,6 +128,8 @@ class Calibration:
     """Why nothing is corrected; empty where something is."""
     moved_by: str | None
     """What in the training moved the probabilities, in sentences."""
+    temperature: Measured | None = None
+    """The correction's, where it is one, with the interval that validation leaves."""
     left_on_validation: tuple[CoxLine, ...] = ()
     """Intercept and slope of the corrected probabilities on the side that the correction was fitted on; what is left
     there the method cannot repair. Empty where nothing is corrected, or where it was fitted on other predictions."""
@@ -137,7 +141,7 @@ def assess_calibration(
     settings: CalibrationSettings,
     *,
     moved_by: str | None = None,
-    frozen: Calibrator | None = None,
+    frozen: Calibrator | str | None = None,
 ) -> Calibration:
     """Return how far the probabilities can be believed before and after the correction.
 
@@ -146,7 +150,8 @@ def assess_calibration(
         evaluation: of them.
         settings: the method.
         moved_by: what in the training moved the probabilities, in sentences.
-        frozen: a correction of an earlier run to use unchanged; without it, one is fitted on the validation side.
+        frozen: a correction to use unchanged, or in a sentence why there is none; without it, one is fitted on the
+            validation side.
     """
     side = judged_side(evaluation)
     sample = take_sample(predictions, side, positive_class=evaluation.positive_class, threshold=evaluation.threshold)
@@ -167,14 +172,24 @@ def assess_calibration(
         calibrator=calibrator,
         reason=reason,
         moved_by=moved_by,
-        left_on_validation=()
-        if calibrator is None or frozen is not None
-        else _left(predictions, evaluation, calibrator),
+        temperature=None if calibrator is None else _measured_temperature(calibrator, evaluation.confidence),
+        left_on_validation=() if calibrator is None else _left(predictions, evaluation, calibrator),
     )
 
 
+def _measured_temperature(calibrator: Calibrator, confidence: float) -> Measured | None:
+    """Return the temperature with the interval of the normal distribution on its logarithm."""
+    value, error = calibrator.temperature, calibrator.temperature_error
+    if value is None or error is None:
+        return None if value is None else Measured(value=value, note="no interval: its error is not known")
+    factor = float(np.exp(stats.norm.ppf((1 + confidence) / 2) * error))
+    return Measured(value=value, low=value / factor, high=value * factor)
+
+
 def _left(predictions: Predictions, evaluation: Evaluation, calibrator: Calibrator) -> tuple[CoxLine, ...]:
-    """Return intercept and slope of the corrected probabilities on the validation side."""
+    """Return intercept and slope of the corrected probabilities on the validation side that gave the correction."""
+    if fit_calibrator(predictions, CalibrationSettings(method=calibrator.method)) != calibrator:
+        return ()
     sample = take_sample(predictions, "validation", positive_class=evaluation.positive_class, threshold=None)
     corrected = dataclasses.replace(sample, probabilities=calibrator.apply(sample.probabilities))
     return cox_lines(corrected, confidence=evaluation.confidence)
@@ -213,8 +228,27 @@ def _fit_temperature(sample: Sample, known: Calibrator) -> Calibrator | str:
     lowest = 1 / _SHARPEST
     if slope(lowest) >= 0:
         return "On the validation side the probabilities say nothing about the truth, so no temperature can help."
-    power = _SHARPEST if slope(_SHARPEST) <= 0 else optimize.brentq(slope, lowest, _SHARPEST, xtol=1e-13, rtol=1e-13)
-    return dataclasses.replace(known, temperature=float(1 / power))
+    if (of_truth == logs.max(axis=1)).all() or slope(_SHARPEST) <= 0:
+        return (
+            "On the validation side the highest probability is right for every image, or for all but near ties, so no "
+            "temperature can be estimated: the best would make certainties of all probabilities. "
+            'evaluation.calibration.method = "platt" can be fitted.'
+        )
+    power = float(optimize.brentq(slope, lowest, _SHARPEST, xtol=1e-13, rtol=1e-13))
+    error = _power_error(power, logs, sample)
+    return dataclasses.replace(known, temperature=1 / power, temperature_error=None if error is None else error / power)
+
+
+def _power_error(power: float, logs: Table, sample: Sample) -> float | None:
+    """Return the sandwich error of the power, clustered by case (Liang and Zeger 1986), times G / (G - 1)."""
+    if sample.num_cases < 2:
+        return None
+    shares = special.softmax(power * logs, axis=1)
+    expected = (shares * logs).sum(axis=1)
+    scores = logs[np.arange(len(sample)), sample.truth] - expected
+    of_case = np.bincount(sample.case_of, weights=scores, minlength=sample.num_cases)
+    information = float((shares * (logs - expected[:, None]) ** 2).sum())
+    return float(np.sqrt((of_case**2).sum() * sample.num_cases / (sample.num_cases - 1))) / information
 
 
 def _sharpened(probabilities: Table, power: float) -> Table:

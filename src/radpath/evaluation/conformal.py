@@ -173,7 +173,7 @@ def assess_conformal(
     evaluation: Evaluation,
     settings: ConformalSettings,
     *,
-    frozen: ConformalSets | None = None,
+    frozen: ConformalSets | str | None = None,
 ) -> Conformal:
     """Return how often the sets hold the truth on the judged side, and how large they are.
 
@@ -181,7 +181,8 @@ def assess_conformal(
         predictions: of one model.
         evaluation: of them.
         settings: the method.
-        frozen: limits of an earlier run to use unchanged; without them, they are found on the validation side.
+        frozen: limits to use unchanged, or in a sentence why there are none; without them, they are found on the
+            validation side.
     """
     side = judged_side(evaluation)
     sample = take_sample(predictions, side, positive_class=evaluation.positive_class, threshold=evaluation.threshold)

@@ -86,14 +86,14 @@ def _operating_points(judged: Judged) -> OperatingPoints | None:
 
 
 def _calibration(judged: Judged) -> Calibration:
-    frozen = None if judged.frozen is None else judged.frozen.calibrator
+    frozen = None if judged.frozen is None else judged.frozen.calibrator or judged.frozen.no_calibrator
     return assess_calibration(
         judged.predictions, judged.evaluation, judged.settings.calibration, moved_by=judged.moved_by, frozen=frozen
     )
 
 
 def _conformal(judged: Judged) -> Conformal:
-    frozen = None if judged.frozen is None else judged.frozen.sets
+    frozen = None if judged.frozen is None else judged.frozen.sets or judged.frozen.no_sets
     return assess_conformal(judged.predictions, judged.evaluation, judged.settings.conformal, frozen=frozen)
 
 

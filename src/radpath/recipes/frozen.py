@@ -37,10 +37,14 @@ class Frozen:
     """The thresholds of all rules that have an answer."""
     calibrator: Calibrator | None
     sets: ConformalSets | None
+    no_calibrator: str = "The run itself has no correction of its probabilities."
+    """Why there is none, where there is none."""
+    no_sets: str = "The run itself has no limits of them."
+    """Why there are none, where there are none."""
 
 
 def freeze(predictions: Predictions, evaluation: Evaluation, settings: EvaluationSettings) -> Frozen:
-    """Fit everything that validation fits; what cannot be is ``None``, and its section of the report says why."""
+    """Fit everything that validation fits; what cannot be is ``None``, with the reason beside it."""
     threshold = evaluation.threshold
     calibrator = fit_calibrator(predictions, settings.calibration)
     sets = fit_conformal(predictions, settings.conformal, seed=evaluation.seed)
@@ -49,6 +53,8 @@ def freeze(predictions: Predictions, evaluation: Evaluation, settings: Evaluatio
         points=() if threshold is None else frozen_points(predictions, threshold, settings.operating_points),
         calibrator=calibrator if isinstance(calibrator, Calibrator) else None,
         sets=sets if isinstance(sets, ConformalSets) else None,
+        no_calibrator=calibrator if isinstance(calibrator, str) else "",
+        no_sets=sets if isinstance(sets, str) else "",
     )
 
 

@@ -35,33 +35,38 @@ def _introduction(found: Calibration) -> str:
     if found.calibrator is None:
         return f"The probabilities are as the model gave them. {found.reason}"
     fit = found.calibrator
-    by = "" if fit.temperature is None else f" The temperature is {fit.temperature:.4g}: {_sureness(fit.temperature)}."
+    by = "" if found.temperature is None else f" {_sureness(found.temperature)}"
     return (
         f"The correction is {_METHODS[fit.method]}, fitted on the {fit.fitted_on} side "
-        f"({counted(fit.num_images, 'image')} of {counted(fit.num_cases, 'case')}) before the test side was looked at, "
+        f"({counted(fit.num_images, 'image')} of {counted(fit.num_cases, 'case')}) without the truth of the test side, "
         f"and kept in calibration.json for new images.{by} All other numbers of this report are of the probabilities "
         "as the model gave them."
     )
 
 
-def _sureness(temperature: float) -> str:
-    return "the model was too sure" if temperature > 1 else "the model was not sure enough"
+def _sureness(temperature: Measured) -> str:
+    """Return the temperature, and which way the model erred where the interval tells."""
+    known = f"The temperature is {phrase(temperature, 2)}"
+    if temperature.low is None or temperature.high is None:
+        return f"{known}."
+    if temperature.low > 1:
+        return f"{known}: on validation, the model was too sure."
+    if temperature.high < 1:
+        return f"{known}: on validation, the model was not sure enough."
+    return f"{known}: validation does not tell whether the model was too sure or not sure enough."
 
 
 def _notes(found: Calibration) -> list[Note]:
     notes = []
-    if found.side != "test":
+    fit = found.calibrator
+    if found.side != "test" and fit is not None:
         text = "There is no test side: the corrected probabilities are judged on images that they were fitted on."
         notes.append(Note(kind="warning", text=text))
     if found.moved_by is not None:
         # TRIPOD+AI 2024, item 13, and PROBAST+AI 4.4 ask for it.
         notes.append(Note(text=found.moved_by))
-    fit = found.calibrator
     if fit is not None and fit.method == "isotonic" and fit.num_images < _FEW_FOR_STEPS:
         text = f"Isotonic steps on {fit.num_images:,} images follow chance; a temperature needs far fewer."
-        notes.append(Note(kind="warning", text=text))
-    if fit is not None and fit.temperature is not None and fit.temperature <= 0.01:
-        text = "Validation is told apart without a mistake, so the temperature is the lowest that is allowed, 0.01."
         notes.append(Note(kind="warning", text=text))
     if fit is not None and fit.method == "temperature":
         notes += [_shifted(line) for line in found.left_on_validation if _excludes_zero(line.intercept)]
