@@ -24,7 +24,8 @@ import scipy
 from scipy import stats
 
 from radpath.evaluation.estimates import Estimate, find
-from radpath.evaluation.estimating import IntervalMethod, IntervalPlan, estimate_all
+from radpath.evaluation.estimating import IntervalPlan, estimate_all
+from radpath.evaluation.intervals import IntervalMethod
 from radpath.evaluation.metrics import MetricSettings
 from radpath.evaluation.sample import Sample
 from radpath.progress import track

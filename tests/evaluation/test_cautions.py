@@ -19,8 +19,8 @@ from radpath.records import Side
 
 
 def estimate(metric: str, value: float | None, low: float | None, of_class: str | None = None) -> Estimate:
-    high = None if low is None else 0.95
-    return Estimate(metric=metric, of_class=of_class, value=value, low=low, high=high, note=None)
+    one = Estimate(metric=metric, of_class=of_class, value=value, low=low, high=None, note=None)
+    return one if low is None else dataclasses.replace(one, high=0.95, interval="percentile")
 
 
 GOOD = SideEvaluation(

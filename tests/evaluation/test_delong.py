@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn import metrics as reference
 
-from radpath.evaluation.delong import delong_covariance, delong_interval, placements
+from radpath.evaluation.delong import delong_covariance, delong_interval, perfect_area_bound, placements
+from radpath.evaluation.intervals import roc_auc_standard_error
 
 
 def wins(left: float, right: float) -> float:
@@ -98,3 +100,19 @@ def test_the_interval_stays_inside_and_holds_the_area() -> None:
 @pytest.mark.parametrize(("area", "variance"), [(1.0, 0.0), (0.5, 0.0), (float("nan"), float("nan")), (0.0, 0.1)])
 def test_an_area_without_a_variance_has_no_interval(area: float, variance: float) -> None:
     assert delong_interval(area, variance, confidence=0.95) is None
+
+
+@pytest.mark.parametrize(("num_positive", "num_negative"), [(5, 5), (10, 10), (10, 40), (40, 40), (20, 200)])
+def test_the_bound_of_a_perfect_area_lies_where_perfect_samples_are_rare(num_positive: int, num_negative: int) -> None:
+    """Of samples whose true area is the bound, at most about one in forty may be perfect: the tail that it leaves."""
+    bound = perfect_area_bound(num_positive, num_negative, confidence=0.95)
+    generator = np.random.default_rng(0)
+    lowest = generator.normal(np.sqrt(2) * stats.norm.ppf(bound), size=(4000, num_positive)).min(axis=1)
+    highest = generator.normal(size=(4000, num_negative)).max(axis=1)
+    assert (lowest > highest).mean() < 0.03
+
+
+def test_the_bound_of_a_perfect_area_is_as_many_of_its_own_errors_away_as_the_confidence_says() -> None:
+    bound = perfect_area_bound(12, 12, confidence=0.9)
+    error = roc_auc_standard_error(bound, num_positive=12, num_negative=12)
+    assert (1 - bound) / error == pytest.approx(stats.norm.ppf(0.95))

@@ -7,9 +7,10 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from radpath.evaluation.delong import delong_covariance, delong_interval
+from radpath.evaluation.delong import delong_covariance, delong_interval, perfect_area_bound
 from radpath.evaluation.estimates import Estimate, find
-from radpath.evaluation.estimating import IntervalMethod, IntervalPlan, estimate_all
+from radpath.evaluation.estimating import IntervalPlan, estimate_all
+from radpath.evaluation.intervals import IntervalMethod
 from radpath.evaluation.metrics import METRICS, MetricSettings
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.sample import Sample, take_sample
@@ -137,11 +138,16 @@ def test_analytic_intervals_are_delongs_and_wilsons(make_predictions: MakePredic
     assert others == {"percentile"}
 
 
-def test_a_perfect_area_has_no_formula_and_says_that_its_interval_has_no_width() -> None:
-    area = find(estimates_of(DIFFICULT["everything right and certain"], method="analytic"), "roc_auc", "malignant")
+def test_a_perfect_area_is_not_told_as_certain() -> None:
+    sample = DIFFICULT["everything right and certain"]
+    area = find(estimates_of(sample, method="analytic"), "roc_auc", "malignant")
     assert area is not None
-    assert (area.low, area.high, area.interval) == (1, 1, "percentile")
-    assert "does not mean certainty" in (area.note or "")
+    assert area.interval == "newcombe"
+    assert (area.low, area.high) == (perfect_area_bound(4, 4, confidence=0.95), 1)
+    resampled = find(estimates_of(sample), "roc_auc", "malignant")
+    assert resampled is not None
+    assert (resampled.low, resampled.high, resampled.interval) == (1, 1, "percentile")
+    assert "does not mean certainty" in (resampled.note or "")
 
 
 def test_bca_moves_the_interval_of_a_high_area_away_from_1(make_predictions: MakePredictions) -> None:

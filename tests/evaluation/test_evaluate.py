@@ -13,8 +13,8 @@ from sklearn import metrics
 from radpath.errors import DataError, SettingsError
 from radpath.evaluation.cases import CaseSettings
 from radpath.evaluation.estimates import Evaluation
-from radpath.evaluation.estimating import IntervalMethod
 from radpath.evaluation.evaluate import EvaluationSettings, evaluate
+from radpath.evaluation.intervals import IntervalMethod
 from radpath.evaluation.metrics import MetricSettings
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.thresholds import OperatingPointSettings, choose_threshold
@@ -354,3 +354,13 @@ def test_formulas_need_no_warning_that_resamples_are_too_few(make_predictions: M
     told = [evaluate(predictions, EvaluationSettings(replicates=100, interval=name)) for name in ("bca", "analytic")]
     assert [any("bootstrap intervals are too narrow" in line for line in one.warnings) for one in told] == [True, False]
     assert all(any("an AUC of" in line for line in one.warnings) for one in told)
+
+
+def test_the_mean_area_of_several_classes_is_resampled_and_so_needs_the_warning(
+    make_predictions: MakePredictions,
+) -> None:
+    found = evaluate(make_predictions(15, classes=("a", "b", "c")), EvaluationSettings(replicates=100))
+    area = found.headline("test")
+    assert area is not None
+    assert area.interval == "percentile"
+    assert any("bootstrap intervals are too narrow" in line for line in found.warnings)

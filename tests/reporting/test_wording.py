@@ -48,6 +48,20 @@ def test_the_headline_names_side_interval_and_sizes(two_classes: ReportContent) 
     assert sentence.endswith("on 24 images of 12 cases.")
 
 
+def test_a_headline_without_width_says_that_it_is_not_certain(two_classes: ReportContent) -> None:
+    evaluation = two_classes.evaluation
+    area = evaluation.headline("test")
+    assert area is not None
+    note = "every resample gave the same value, so this interval has no width; it does not mean certainty"
+    perfect = dataclasses.replace(area, value=1.0, low=1.0, high=1.0, note=note)
+    side = dataclasses.replace(evaluation.sides["test"], estimates=(perfect,))
+    sentence = headline_sentence(dataclasses.replace(evaluation, sides={"test": side}))
+    assert sentence.endswith(
+        "on 24 images of 12 cases. Every resample gave the same value, so this interval has no "
+        "width; it does not mean certainty."
+    )
+
+
 def test_the_threshold_says_by_which_rule(two_classes: ReportContent) -> None:
     assert set(THRESHOLD_RULES) == {*get_args(ThresholdRule), "given"}
     chosen = two_classes.evaluation.threshold

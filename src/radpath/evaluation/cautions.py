@@ -27,7 +27,6 @@ def side_cautions(
     *,
     positive_class: str | None,
     confidence: float,
-    resampled: bool = True,
     unit: Unit = "image",
 ) -> Iterator[str]:
     """Yield what is wrong with the predictions of one side, or with what can be said about it.
@@ -36,7 +35,6 @@ def side_cautions(
         numbers: of the side.
         positive_class: of two classes.
         confidence: of the intervals.
-        resampled: whether the interval of the ROC AUC comes from resamples, which with few cases is too narrow.
         unit: what a row of predictions is.
     """
     side = numbers.side
@@ -59,6 +57,7 @@ def side_cautions(
     fewest = min(numbers.cases_per_class.values())
     if 0 < fewest < FEWEST_CASES_FOR_AN_INTERVAL:
         limit = limit_note(numbers, confidence=confidence)
+        resampled = area is not None and area.interval in {"percentile", "bca"}
         yield f"{side}: {limit} With so few, bootstrap intervals are too narrow." if resampled else f"{side}: {limit}"
 
 

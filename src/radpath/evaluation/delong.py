@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 from radpath.evaluation.undefined import ratio
 
@@ -86,7 +86,7 @@ def delong_interval(area: float, variance: float, *, confidence: float) -> tuple
     """Return the interval of a ROC AUC, symmetric on the scale of its logit so that it stays inside (0, 1).
 
     The plain interval, area plus or minus an error, passes 1 for good models and is too short for them (Pepe
-    2003). Without a variance, which an area of exactly 0 or 1 has not, there is none.
+    2003). Without a variance, which an area of exactly 0 or 1 has not, there is none; see ``perfect_area_bound``.
 
     >>> low, high = delong_interval(0.9, 0.03**2, confidence=0.95) or (0.0, 0.0)
     >>> round(low, 3), round(high, 3)
@@ -98,6 +98,31 @@ def delong_interval(area: float, variance: float, *, confidence: float) -> tuple
     half_width = float(stats.norm.ppf((1 + confidence) / 2)) * error
     middle = float(special.logit(area))
     return float(special.expit(middle - half_width)), float(special.expit(middle + half_width))
+
+
+def perfect_area_bound(num_positive: int, num_negative: int, *, confidence: float) -> float:
+    """Return the lower end of Newcombe's (2006, part 2, method 5) interval where the ROC AUC seen is exactly 1.
+
+    It is the true area that is just so many of its own errors below 1. The error is Hanley and McNeil's with the mean
+    of both numbers of cases; that of a true area below 1 is not 0, as that of the perfect one seen is.
+
+    Args:
+        num_positive: positive cases, at least 1.
+        num_negative: other cases, at least 1.
+        confidence: of the interval of two sides, for example 0.95.
+
+    >>> round(perfect_area_bound(20, 20, confidence=0.95), 3)
+    0.899
+    """
+    squared = float(stats.norm.ppf((1 + confidence) / 2)) ** 2
+    others = (num_positive + num_negative) / 2 - 1
+
+    def beyond(true: float) -> float:
+        shape = 1 + others * (1 - true) / (2 - true) + others * true / (1 + true)
+        # Both sides of (1 - true)^2 = squared x variance, divided by 1 - true.
+        return 1 - true - squared * true * shape / (num_positive * num_negative)
+
+    return float(optimize.brentq(beyond, 0.0, 1.0))
 
 
 def _sums_by_case(

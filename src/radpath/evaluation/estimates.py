@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from radpath.errors import DataError
-from radpath.evaluation.intervals import IntervalName
+from radpath.evaluation.intervals import IntervalMethod, IntervalName
 from radpath.evaluation.thresholds import Threshold
 from radpath.records import Side
 
@@ -104,6 +104,8 @@ class Evaluation:
     """Whether the order of the classes means something, as that of grades does."""
     stratified: bool = False
     """Whether resamples have as many cases of each class as there are."""
+    interval: IntervalMethod = "analytic"
+    """How intervals were asked for; each number says how its own was found."""
     by_case: "CaseEvaluation | None" = None
     """The same numbers of whole cases, where some case has several images and one label."""
 

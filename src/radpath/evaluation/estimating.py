@@ -7,21 +7,18 @@ same resamples. Which sides and units there are is left to ``evaluate``.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Float64, Int64
 
+from radpath.evaluation.analytic import metric_interval
 from radpath.evaluation.bca import acceleration, bca_interval, jackknife_groups, leave_out
-from radpath.evaluation.delong import delong_covariance, delong_interval
 from radpath.evaluation.estimates import Estimate
-from radpath.evaluation.intervals import Interval, IntervalName, percentile_interval, resample_cases
+from radpath.evaluation.intervals import Interval, IntervalMethod, percentile_interval, resample_cases
 from radpath.evaluation.metrics import METRICS, Column, MetricSettings, columns_of, setting_of, values_under
 from radpath.evaluation.sample import Sample
 from radpath.evaluation.undefined import number_or_none
-from radpath.evaluation.wilson import wilson_interval
-
-IntervalMethod = Literal["percentile", "bca", "analytic"]
 
 BASELINE_METRICS: Final = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "brier", "log_loss")
 
@@ -64,7 +61,8 @@ def estimate_all(
         return
     resamples = _Resamples(sample=sample, names=names, settings=settings, plan=plan, generator=generator)
     for place, (column, value) in enumerate(zip(columns, values, strict=True)):
-        interval = _analytic_interval(sample, column, plan) if plan.method == "analytic" else None
+        analytic = plan.method == "analytic"
+        interval = metric_interval(sample, column, confidence=plan.confidence) if analytic else None
         yield _estimate(column, value, interval or resamples.interval(place, column, value), settings)
 
 
@@ -132,44 +130,6 @@ class _Resamples:
 
     def _under(self, weights: np.ndarray) -> np.ndarray:
         return values_under(self.sample, weights, self.names, self.settings)
-
-
-def _analytic_interval(sample: Sample, column: Column, plan: IntervalPlan) -> Interval | None:
-    """Return the interval that a formula gives, or ``None`` where there is none for this number."""
-    edges: tuple[float, float] | None = None
-    method: IntervalName | None = None
-    if column.metric == "roc_auc" and column.of_class is not None:
-        place = sample.classes.index(column.of_class)
-        areas, covariance = delong_covariance(
-            sample.probabilities[:, place].copy()[None], sample.truth == place, sample.case_of
-        )
-        edges = delong_interval(float(areas[0]), float(covariance[0, 0]), confidence=plan.confidence)
-        method = "delong"
-    trials = _trials(sample, column)
-    if trials is not None:
-        chosen, succeeded = trials
-        counts = [
-            np.bincount(sample.case_of[images], minlength=sample.num_cases).astype(np.float64)
-            for images in (chosen & succeeded, chosen)
-        ]
-        edges, method = wilson_interval(counts[0], counts[1], confidence=plan.confidence), "wilson"
-    return None if edges is None else Interval(low=edges[0], high=edges[1], num_undefined=0, note=None, method=method)
-
-
-def _trials(sample: Sample, column: Column) -> tuple[Bool[np.ndarray, " images"], Bool[np.ndarray, " images"]] | None:
-    """Return which images a share is of and which of all images count as right, or ``None`` for what is no share."""
-    right = sample.truth == sample.decisions
-    if column.metric == "accuracy":
-        return np.ones(len(sample), dtype=bool), right
-    if column.of_class is None:
-        return None
-    place = sample.classes.index(column.of_class)
-    shares = {
-        "sensitivity": (sample.truth == place, right),
-        "specificity": (sample.truth != place, sample.decisions != place),
-        "precision": (sample.decisions == place, right),
-    }
-    return shares.get(column.metric)
 
 
 def _estimate(column: Column, value: float, interval: Interval, settings: MetricSettings) -> Estimate:

@@ -26,7 +26,8 @@ from radpath.evaluation.conformal import ConformalSettings
 from radpath.evaluation.decision_curve import DecisionCurveSettings, require_known_class
 from radpath.evaluation.drift import DriftSettings
 from radpath.evaluation.estimates import CaseEvaluation, Evaluation, SideEvaluation, Unit
-from radpath.evaluation.estimating import IntervalMethod, IntervalPlan, estimate_all, estimate_baseline
+from radpath.evaluation.estimating import IntervalPlan, estimate_all, estimate_baseline
+from radpath.evaluation.intervals import IntervalMethod
 from radpath.evaluation.metrics import METRICS, MetricSettings, chosen_metrics
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.sample import Sample, take_sample
@@ -60,8 +61,8 @@ class EvaluationSettings(Settings):
     """Confidence of every interval, in [0.5, 1)."""
     interval: IntervalMethod = "analytic"
     """percentile: of the resamples; bca: corrected for bias and skewness (Efron 1987), for up to as much work again;
-    analytic: DeLong's for the ROC AUC of a class and Wilson's for accuracy, sensitivity, specificity and precision,
-    which hold for few cases too, and percentile for the others."""
+    analytic: DeLong's for the ROC AUC of a class (Newcombe's where it is 0 or 1) and Wilson's for accuracy,
+    sensitivity, specificity and precision, which hold for few cases too, and percentile for the others."""
     replicates: int = Field(default=2000, ge=100, le=100_000)
     """Bootstrap resamples of the cases."""
     stratified: bool = False
@@ -194,13 +195,7 @@ def _evaluate_units(
         cautions.append(f"train: there are no labelled {unit}s, so there is no majority class to compare with")
     cautions += metric_cautions(settings.metrics, num_classes=len(predictions.classes), unit=unit)
     for numbers in sides.values():
-        cautions += side_cautions(
-            numbers,
-            positive_class=positive_class,
-            confidence=settings.confidence,
-            resampled=settings.interval != "analytic",
-            unit=unit,
-        )
+        cautions += side_cautions(numbers, positive_class=positive_class, confidence=settings.confidence, unit=unit)
         cautions += stratum_cautions(samples[numbers.side]) if settings.stratified else ()
     return Evaluation(
         classes=predictions.classes,
@@ -214,6 +209,7 @@ def _evaluate_units(
         unit=unit,
         ordered_classes=settings.ordered_classes is True,
         stratified=settings.stratified,
+        interval=settings.interval,
     )
 
 

@@ -21,7 +21,11 @@ LARGEST_UNDEFINED_SHARE: Final = 0.2
 CELLS_AT_ONCE: Final = 1 << 18
 """Weights of a portion: 2 MB of float64, measured best on 10,000 images, since they stay in the processor's cache."""
 
-IntervalName = Literal["percentile", "bca", "delong", "wilson"]
+IntervalMethod = Literal["percentile", "bca", "analytic"]
+"""How intervals are asked for; ``analytic`` is a formula where there is one, and percentile elsewhere."""
+
+IntervalName = Literal["percentile", "bca", "delong", "newcombe", "wilson"]
+"""How one interval was found."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,6 +74,7 @@ def interval_sentence(evaluation: Evaluation) -> str:
     draws = "resamples of whole cases" if not evaluation.stratified else "resamples of whole cases within each class"
     words = {
         "delong": "DeLong for the ROC AUC of a class",
+        "newcombe": "Newcombe for a ROC AUC of 0 or 1",
         "wilson": "Wilson for shares",
         "bca": f"bias-corrected and accelerated (BCa) from {evaluation.replicates:,} bootstrap {draws}",
         "percentile": f"percentiles of {evaluation.replicates:,} bootstrap {draws}",
@@ -119,7 +120,9 @@ def headline_sentence(evaluation: Evaluation) -> str:
         return f"No ROC AUC can be given for the {SIDE_NAMES[side.side].lower()} side, {rests_on}: {reason}."
     kind = "mean one-versus-rest ROC AUC" if evaluation.positive_class is None else "ROC AUC"
     interval = f" ({percent(evaluation.confidence, 0)} interval {interval_text(area)})" if interval_text(area) else ""
-    return f"{SIDE_NAMES[side.side]} {kind} {value_text(area)}{interval}, on {rests_on}."
+    told = f"{SIDE_NAMES[side.side]} {kind} {value_text(area)}{interval}, on {rests_on}."
+    # An interval without width reads as certainty; why it has none must stand beside it.
+    return f"{told} {area.note[0].upper()}{area.note[1:]}." if area.note and area.low == area.high else told
 
 
 def threshold_sentence(evaluation: Evaluation) -> str:
