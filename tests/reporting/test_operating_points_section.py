@@ -22,7 +22,7 @@ def test_every_threshold_has_a_row_and_the_decision_is_marked(found: OperatingPo
     section = operating_points_section(found)
     paragraph, table = section.blocks
     assert isinstance(paragraph, Paragraph)
-    assert "Each was fixed before the test side was looked at, and none was found on it" in paragraph.text
+    assert "Each was chosen on validation alone or on nothing, without the truth of the test side. " in paragraph.text
     assert isinstance(table, Table)
     assert [row[0] for row in table.rows] == [
         "the highest sensitivity + specificity (Youden) (the decision)",
@@ -35,10 +35,10 @@ def test_every_threshold_has_a_row_and_the_decision_is_marked(found: OperatingPo
     first = table.rows[0]
     assert isinstance(first[1], Number)
     assert first[1].value == found.points[0].threshold.value
-    assert str(first[2]).startswith("before, on validation: sensitivity ")
+    assert str(first[2]).startswith("on validation: sensitivity ")
     assert isinstance(first[3], Number)
     assert (first[3].value, first[3].low) == (found.points[0].sensitivity.value, found.points[0].sensitivity.low)
-    assert table.rows[1][2] == "before, on nothing"
+    assert table.rows[1][2] == "on nothing"
 
 
 def test_a_threshold_set_by_hand_and_numbers_of_another_side_are_said(found: OperatingPoints) -> None:
@@ -49,11 +49,13 @@ def test_a_threshold_set_by_hand_and_numbers_of_another_side_are_said(found: Ope
     other = dataclasses.replace(
         found, side="validation", points=(by_hand, *found.points[1:]), without_answer=("cost", "f_beta")
     )
-    warning, _, table, note = operating_points_section(other).blocks
+    warning, paragraph, table, note = operating_points_section(other).blocks
+    assert isinstance(paragraph, Paragraph)
+    assert "test side, but for the one set by hand, of which it is not known. " in paragraph.text
     assert isinstance(warning, Note)
     assert warning.kind == "warning"
     assert "There is no test side" in warning.text
     assert isinstance(table, Table)
-    assert table.rows[0][2] == "before, by hand"
+    assert table.rows[0][2] == "by hand; when and on what is not known"
     assert isinstance(note, Note)
-    assert "a class is absent: cost, f_beta" in note.text
+    assert "a class is absent or no threshold is better than chance: cost, f_beta" in note.text

@@ -1,4 +1,4 @@
-"""The section on thresholds: where each was fixed, and what it does on the images that are reported.
+"""The section on thresholds: what each was chosen on, and what it does on the images that are reported.
 
 In: ``OperatingPoints``. Out: a ``Section``. Nothing is computed here.
 """
@@ -13,7 +13,7 @@ from radpath.reporting.measured_cells import cell
 from radpath.reporting.wording import SIDE_NAMES, percent, threshold_rule_words
 
 _COLUMNS: Final = (
-    "Threshold that has", "Value", "Fixed", "Sensitivity", "Specificity", "Positive predictive value",
+    "Threshold that has", "Value", "Chosen", "Sensitivity", "Specificity", "Positive predictive value",
     "Negative predictive value", "Called positive",
 )  # fmt: skip
 
@@ -25,16 +25,19 @@ def operating_points_section(found: OperatingPoints) -> Section:
         blocks.insert(0, _not_tested(found))
     if found.without_answer:
         rules = ", ".join(found.without_answer)
-        blocks.append(Note(text=f"Validation has no threshold by these rules, because a class is absent: {rules}."))
+        why = "because a class is absent or no threshold is better than chance"
+        blocks.append(Note(text=f"Validation has no threshold by these rules, {why}: {rules}."))
     return Section(anchor="operating-points", title="Operating points", blocks=tuple(blocks))
 
 
 def _introduction(found: OperatingPoints) -> str:
+    by_hand = any(point.threshold.rule == "given" for point in found.points)
+    but = ", but for the one set by hand, of which it is not known" if by_hand else ""
     return (
         f"An image is called {found.positive_class} when its probability is at least the threshold. The first row "
-        "decides everywhere else in this report; the others show what other wishes would have given. Each was fixed "
-        "before the test side was looked at, and none was found on it. Predictive values hold for the prevalence of "
-        f"this side, {percent(found.prevalence)}, and change with it."
+        "decides everywhere else in this report; the others show what other wishes would have given. Each was chosen "
+        f"on validation alone or on nothing, without the truth of the test side{but}. Predictive values hold for the "
+        f"prevalence of this side, {percent(found.prevalence)}, and change with it."
     )
 
 
@@ -74,10 +77,10 @@ def _row(point: OperatingPoint) -> tuple[str | Number, ...]:
 
 
 def _origin(threshold: Threshold) -> str:
-    """Return when and on what a threshold was fixed."""
+    """Return on what a threshold was chosen."""
     if threshold.rule == "given":
-        return "before, by hand"
+        return "by hand; when and on what is not known"
     if threshold.fitted_on is None:
-        return "before, on nothing"
+        return "on nothing"
     rates = f"sensitivity {threshold.sensitivity or 0:.3f}, specificity {threshold.specificity or 0:.3f} there"
-    return f"before, on {threshold.fitted_on}: {rates}"
+    return f"on {threshold.fitted_on}: {rates}"
