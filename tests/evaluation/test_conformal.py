@@ -127,14 +127,22 @@ def test_numbers_on_the_test_side_are_those_of_counting(make_predictions: MakePr
     rows = np.array([row for row, side in enumerate(predictions.sides) if side == "test"])
     sets = found.sets.sets(predictions.probabilities[rows])
     truth = np.array([THREE.index(predictions.truth[row] or "") for row in rows])
-    held = sets[np.arange(len(rows)), truth]
-    assert found.coverage.value == pytest.approx(held.mean())
+    held, sizes = sets[np.arange(len(rows)), truth], sets.sum(axis=1)
+    cases = np.array([predictions.cases[row] for row in rows])
+
+    def by_case(values: np.ndarray, chosen: np.ndarray) -> float:
+        means = [values[chosen & (cases == case)].mean() for case in sorted(set(cases[chosen]))]
+        return float(np.mean(means))
+
+    everything = np.ones(len(rows), dtype=bool)
+    assert by_case(sizes, everything) != pytest.approx(sizes.mean())  # cases have one to three images
+    assert found.coverage.value == pytest.approx(by_case(held, everything))
     assert found.coverage.low is not None
     assert [one.value for one in found.class_coverage.values()] == pytest.approx(
-        [held[truth == place].mean() for place in range(3)]
+        [by_case(held, truth == place) for place in range(3)]
     )
-    assert found.mean_size.value == pytest.approx(sets.sum(axis=1).mean())
-    assert [one.value for one in found.sizes] == pytest.approx([(sets.sum(axis=1) == size).mean() for size in range(4)])
+    assert found.mean_size.value == pytest.approx(by_case(sizes, everything))
+    assert [one.value for one in found.sizes] == pytest.approx([by_case(sizes == n, everything) for n in range(4)])
 
 
 def test_without_enough_cases_or_a_wish_there_is_a_reason(make_predictions: MakePredictions) -> None:

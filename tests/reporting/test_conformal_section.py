@@ -18,9 +18,12 @@ def test_promise_assumption_coverage_and_sizes_are_there(new_content: ContentMak
     assert "each class by its own limit" in promise.text
     assert isinstance(assumption, Note)
     assert "need not hold at another site" in assumption.text
+    assert "a case counts once, by the mean of its images" in assumption.text
+    assert assumption.text.endswith("chose the epoch or the weights of an ensemble, the promise holds approximately.")
     assert isinstance(drawing, Drawing)
     assert "The dashed line is the promise, 0.8." in drawing.svg
     assert isinstance(coverage, Table)
+    assert "each case counting once" in coverage.caption
     assert [row[0] for row in coverage.rows] == ["All images", "benign", "malignant"]
     last = coverage.rows[1][3]
     assert isinstance(last, Number)

@@ -95,11 +95,12 @@ class Conformal:
     confidence: float
     """Of every interval."""
     coverage: Measured | None
-    """Share of the images whose set holds their truth; this and the next are ``None`` without sets."""
+    """Share of the images whose set holds their truth, each case counting once; this and the next are ``None`` without
+    sets."""
     class_coverage: dict[str, Measured]
     mean_size: Measured | None
     sizes: tuple[Measured, ...]
-    """Share of the images with a set of 0, 1, 2, ... classes."""
+    """Share of the images with a set of 0, 1, 2, ... classes, each case counting once."""
 
 
 def fit_conformal(predictions: Predictions, settings: ConformalSettings, *, seed: int) -> ConformalSets | str:
@@ -210,19 +211,24 @@ def assess_conformal(
 
 
 def _numbers(sample: Sample, sets: Sets, side: Side, evaluation: Evaluation) -> tuple[Measured, ...]:
-    """Return coverage, mean size, coverage of each class, and the share of sets of each size."""
+    """Return coverage, mean size, coverage of each class, and the share of sets of each size.
+
+    The promise is about an image drawn from a new case, so a case counts once: by the mean of its images, for coverage
+    of a class by that of its images of the class.
+    """
     width, sizes = len(sample.classes), sets.sum(axis=1)
     held = sets[np.arange(len(sample)), sample.truth].astype(np.float64)
     of_class, of_size = np.zeros((2, width, sample.num_cases)), np.zeros((width + 1, sample.num_cases))
     np.add.at(of_class[0], (sample.truth, sample.case_of), held)
     np.add.at(of_class[1], (sample.truth, sample.case_of), 1)
     np.add.at(of_size, (sizes, sample.case_of), 1)
+    images = of_size.sum(axis=0)
+    right, there = of_class[0] / np.maximum(of_class[1], 1), (of_class[1] > 0).astype(np.float64)
+    whole = np.stack([of_class[0].sum(axis=0), np.arange(width + 1.0) @ of_size, *of_size]) / images
 
     def compute(weights: Float64[np.ndarray, "cases replicates"]) -> Float64[np.ndarray, "replicates numbers"]:
-        right, images = of_class @ weights
-        counts = of_size @ weights
-        total = counts.sum(axis=0)
-        whole = (ratio(right.sum(axis=0), total), ratio(np.arange(width + 1.0) @ counts, total))
-        return np.column_stack([*whole, ratio(right, images).T, ratio(counts, np.tile(total, (width + 1, 1))).T])
+        cases = np.tile(weights.sum(axis=0), (len(whole), 1))
+        coverage, mean_size, *shares = ratio(whole @ weights, cases)
+        return np.column_stack([coverage, mean_size, *ratio(right @ weights, there @ weights), *shares])
 
     return measure(compute, sample, side=side, evaluation=evaluation, undefined_when="the class has no images")

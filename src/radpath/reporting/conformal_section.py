@@ -49,7 +49,8 @@ def _assumption(sets: ConformalSets) -> str:
     text = (
         "The promise is about an image, drawn by chance, of a new case that comes from where the validation cases came "
         "from; it need not hold at another site. One image of each case, drawn by chance, was ranked, so that cases "
-        "count alike."
+        "count alike; in the numbers below, too, a case counts once, by the mean of its images. Where validation also "
+        "chose the epoch or the weights of an ensemble, the promise holds approximately."
     )
     unlimited = [name for name, limit in zip(sets.classes, sets.limits, strict=True) if limit is None]
     if unlimited:
@@ -64,7 +65,8 @@ def _coverage_table(found: Conformal, sets: ConformalSets, coverages: dict[str, 
         name="prediction-sets",
         caption=f"How often the set held the truth on the {SIDE_NAMES[found.side].lower()} side "
         f"({counted(found.num_images, 'image')} of {counted(found.num_cases, 'case')}), with "
-        f"{percent(found.confidence, 0)} intervals by case; {percent(1 - sets.alpha, 0)} were promised.",
+        f"{percent(found.confidence, 0)} intervals by case, each case counting once; {percent(1 - sets.alpha, 0)} were "
+        "promised.",
         columns=("Truth", "Held", "Limit of the score", "Validation cases behind it"),
         rows=tuple(
             (
@@ -88,7 +90,7 @@ def _sizes(found: Conformal) -> Table:
     names = ["none: nothing fits", "one class", *(f"{size} classes" for size in range(2, len(found.sizes)))]
     return Table(
         name="prediction-set-sizes",
-        caption="Share of the images by the size of their set.",
+        caption="Share of the images by the size of their set, each case counting once.",
         columns=("Classes in the set", "Share"),
         rows=tuple((name, cell(share)) for name, share in zip(names, found.sizes, strict=True)),
     )
