@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import radpath.reporting
-from radpath.reporting.blocks import Folded, Link, Section, Table
+from radpath.reporting.blocks import Folded, Link, Paragraph, Section, Table
 from radpath.reporting.checklist_items import CHECKLISTS, Checklist
 from radpath.reporting.checklists import FOR_AUTHORS, checklists_section
 from radpath.reporting.content import ReportContent
@@ -65,6 +65,18 @@ def test_what_this_report_lacks_is_for_the_authors(two_classes: ReportContent) -
     assert claim["22"][3] == FOR_AUTHORS
     assert claim["44"][3] == FOR_AUTHORS
     assert isinstance(claim["37"][2], Link)
+
+
+def test_a_place_that_only_tells_what_to_fill_in_is_no_answer(two_classes: ReportContent) -> None:
+    section = checklists_of(two_classes)
+    paragraph = section.blocks[0]
+    assert isinstance(paragraph, Paragraph)
+    for checklist, table in zip(CHECKLISTS, tables_of(section), strict=True):
+        gaps = [row for row in table.rows if isinstance(row[2], Link) and row[2].anchor == "fill-in"]
+        assert gaps
+        assert {row[3] for row in gaps} == {FOR_AUTHORS}
+        answered = sum(row[3] != FOR_AUTHORS for row in table.rows)
+        assert f"{checklist.title} {answered} of {len(table.rows)}" in paragraph.text
 
 
 def test_an_empty_report_answers_nothing() -> None:

@@ -4,21 +4,28 @@ In: the other sections of a report. Out: a section whose links lead to places th
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from radpath.reporting.blocks import Block, Folded, Heading, Link, Paragraph, Section, Table
 from radpath.reporting.checklist_items import CHECKLISTS, Checklist, Item
 
 FOR_AUTHORS = "for the authors"
 
+_GAPS: Final = "fill-in"
+"""The anchor of what a person has to fill in."""
+
 
 def checklists_section(sections: Sequence[Section]) -> Section:
-    """Return a table for each guideline; an item whose place this report lacks is for the authors."""
+    """Return a table for each guideline; an item whose place this report lacks is for the authors.
+
+    So is one that has a place only where the authors are told what to write: a gap answers nothing.
+    """
     places = _places(sections)
-    filled = {one.title: sum(_place_of(item, places) is not None for item in one.items) for one in CHECKLISTS}
+    filled = {one.title: sum(_answer_of(item, places) is not None for item in one.items) for one in CHECKLISTS}
     counts = "; ".join(f"{one.title} {filled[one.title]} of {len(one.items)}" for one in CHECKLISTS)
     text = (
         "Where this report answers what reporting guidelines ask, in radpath's own short words. The rest is for the "
-        "authors. Submit the published checklists: these tables only help to fill them in. Items with a place here: "
+        "authors. Submit the published checklists: these tables only help to fill them in. Items with an answer here: "
         f"{counts}."
     )
     blocks: list[Block] = [Paragraph(text=text)]
@@ -40,6 +47,11 @@ def _place_of(item: Item, places: dict[str, str]) -> str | None:
     return next((anchor for anchor in item.places if anchor in places), None)
 
 
+def _answer_of(item: Item, places: dict[str, str]) -> str | None:
+    anchor = _place_of(item, places)
+    return None if anchor == _GAPS else anchor
+
+
 def _table(checklist: Checklist, places: dict[str, str]) -> Table:
     return Table(
         name=checklist.name,
@@ -53,5 +65,5 @@ def _row(item: Item, places: dict[str, str]) -> tuple[str | Link, ...]:
     anchor = _place_of(item, places)
     if anchor is None:
         return item.number, item.asked, "", FOR_AUTHORS
-    left = "the authors complete it" if item.is_part else ""
+    left = FOR_AUTHORS if anchor == _GAPS else "the authors complete it" if item.is_part else ""
     return item.number, item.asked, Link(text=places[anchor], anchor=anchor), left
