@@ -63,6 +63,26 @@ def test_acting_on_all_is_worth_the_prevalence_at_first_and_nothing_at_the_preva
     assert where == pytest.approx(found.prevalence, abs=0.02)
 
 
+def test_a_threshold_next_to_certainty_has_a_finite_net_benefit(make_predictions: MakePredictions) -> None:
+    predictions = make_predictions(cases_per_side=40)
+    wish = DecisionCurveSettings(lowest=0.5, highest=0.99999)
+    found = assess_decision_curve(predictions, evaluate(predictions, SETTINGS), wish, calibrator=None)
+    assert found is not None
+    assert found.points[-1].threshold == 0.99999
+    assert all(np.isfinite(point.treat_all.value or 0.0) for point in found.points)
+
+
+def test_thresholds_are_the_decimal_numbers_that_probabilities_are_written_as(
+    make_predictions: MakePredictions,
+) -> None:
+    predictions = make_predictions(cases_per_side=40)
+    found = assess_decision_curve(
+        predictions, evaluate(predictions, SETTINGS), DecisionCurveSettings(), calibrator=None
+    )
+    assert found is not None
+    assert [point.threshold for point in found.points] == [number / 100 for number in range(1, 51)]
+
+
 def test_several_classes_need_a_name_and_a_wrong_name_is_refused(make_predictions: MakePredictions) -> None:
     predictions = make_predictions(classes=("a", "b", "c"))
     evaluation = evaluate(predictions, SETTINGS)

@@ -86,7 +86,9 @@ def assess_decision_curve(
         return None
     side, place = judged_side(evaluation), predictions.classes.index(of_class)
     sample = take_sample(predictions, side, positive_class=evaluation.positive_class, threshold=evaluation.threshold)
-    thresholds = np.linspace(settings.lowest, settings.highest, _NUM_POINTS).round(4)
+    # Rounding makes 0.06 of 0.060000000000000005, so that equal probabilities are called; it must not reach 0 or 1.
+    evenly = np.linspace(settings.lowest, settings.highest, _NUM_POINTS).round(12)
+    thresholds = np.clip(evenly, settings.lowest, settings.highest)
     looks = [sample.probabilities[:, place].copy()]
     if calibrator is not None:
         looks.append(calibrator.apply(sample.probabilities)[:, place].copy())
