@@ -47,9 +47,19 @@ def test_two_values_differ_as_the_formula_for_two_says() -> None:
 
 
 def test_sides_without_a_value_in_common_have_no_scale() -> None:
-    assert difference_of_shares(["a", "a"], ["b", "b"]) is None
-    assert difference_of_means(np.zeros(3), np.ones(3)) is None
+    apart = "the two sides have no value in common, so the difference has no scale"
+    assert difference_of_shares(["a", "a"], ["b", "b"]) == apart
+    assert difference_of_means(np.zeros(3), np.ones(3)) == apart
     assert difference_of_shares(["a"], ["a", "a"]) == 0
+
+
+def test_a_side_with_one_known_number_has_no_scale_for_that_reason() -> None:
+    few = "a side has fewer than two known values, so the difference has no scale"
+    assert difference_of_means(np.arange(9.0), np.array([4.0])) == few
+    assert difference_of_shares(["a"], []) == few
+    ages: list[object] = [*(30.0 + age for age in range(9)), None, None, None]
+    (row,) = rows_of(age=ages).values()
+    assert row[2] == Number(text="undefined", value=None, note=few)
 
 
 def test_what_is_not_known_is_a_value_of_its_own_and_comes_last() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from scipy import optimize, special
 
-_LEAST_INFORMATION: Final = 1e-6  # below it nothing in the images tells one line from another
+_LEAST_INFORMATION: Final = 1e-6  # of columns scaled to 1: below it every line that goes on the same way is as good
+_LEAST_OF_ITS_OWN: Final = 1e-6  # share of a column that the ones before it do not hold: below it they are one
 
 Columns = Float64[np.ndarray, "images coefficients"]
 Coefficients = Float64[np.ndarray, " coefficients"]
@@ -26,21 +27,27 @@ def fit_logistic(columns: Columns, targets: Values, *, offset: Values | None = N
         offset: log-odds that are added as they are.
     """
     start = np.zeros(len(columns)) if offset is None else offset
+    # Columns at right angles and of spread 1 make steps and limits the same whatever unit the numbers have.
+    across, back = np.linalg.qr(columns)
+    if (np.abs(np.diag(back)) <= _LEAST_OF_ITS_OWN * np.linalg.norm(columns, axis=0)).any():
+        return None
+    scale = np.sqrt(len(columns))
+    across = across * scale
 
     def loss(coefficients: Coefficients) -> tuple[float, Coefficients]:
-        odds = columns @ coefficients + start
+        odds = across @ coefficients + start
         value = (np.logaddexp(0, odds) - targets * odds).sum()
-        return float(value), np.asarray(columns.T @ (special.expit(odds) - targets))
+        return float(value), np.asarray(across.T @ (special.expit(odds) - targets))
 
     def bend(coefficients: Coefficients) -> np.ndarray:
-        return _information(columns, special.expit(columns @ coefficients + start))
+        return _information(across, special.expit(across @ coefficients + start))
 
     # The likelihood has one hill: the trust region keeps Newton's steps from leaping over it.
     found = optimize.minimize(
         loss, np.zeros(columns.shape[1]), jac=True, hess=bend, method="trust-exact", options={"gtol": 1e-9}
     ).x
     flat = np.linalg.eigvalsh(bend(found))[0] < _LEAST_INFORMATION
-    return None if flat else np.asarray(found)
+    return None if flat else np.asarray(np.linalg.solve(back, found * scale))
 
 
 def clustered_errors(

@@ -22,6 +22,7 @@ from radpath.reporting.wording import SIDE_NAMES, percent
 _MOST_VALUES: Final = 10
 _OTHERS: Final = "other values"
 _NOT_KNOWN: Final = "not known"
+_FEW: Final = "a side has fewer than two known values, so the difference has no scale"
 _APART: Final = "the two sides have no value in common, so the difference has no scale"
 _TITLES: Final = {"size_px": "Size (px, side of a square)", "pixel_spacing_mm": "Pixel spacing (mm)"}
 _Column = TypeVar("_Column")
@@ -115,41 +116,41 @@ def _share(number: int, total: int) -> Number:
 
 
 def _differences(
-    by_side: Mapping[Side, _Column], difference: Callable[[_Column, _Column], float | None]
+    by_side: Mapping[Side, _Column], difference: Callable[[_Column, _Column], float | str]
 ) -> list[str | Number]:
     """Return the difference of each other side from training."""
     if "train" not in by_side:
         return []
     found = [difference(by_side["train"], values) for side, values in by_side.items() if side != "train"]
     return [
-        Number(text="undefined", value=None, note=_APART) if one is None else Number(text=f"{one:.2f}", value=one)
+        Number(text="undefined", value=None, note=one) if isinstance(one, str) else Number(text=f"{one:.2f}", value=one)
         for one in found
     ]
 
 
-def difference_of_means(train: Float64[np.ndarray, " n"], other: Float64[np.ndarray, " m"]) -> float | None:
-    """Return the standardised difference of two means, without its sign; None where it has no scale.
+def difference_of_means(train: Float64[np.ndarray, " n"], other: Float64[np.ndarray, " m"]) -> float | str:
+    """Return the standardised difference of two means, without its sign, or why it has no scale.
 
     >>> difference_of_means(np.array([0.0, 2.0]), np.array([1.0, 3.0]))
     0.7071067811865475
     """
     if min(len(train), len(other)) < 2:
-        return None
+        return _FEW
     distance = abs(float(train.mean() - other.mean()))
     scale = float(np.sqrt((train.var(ddof=1) + other.var(ddof=1)) / 2))
     if scale == 0:
-        return 0.0 if distance == 0 else None
+        return 0.0 if distance == 0 else _APART
     return distance / scale
 
 
-def difference_of_shares(train: Sequence[str], other: Sequence[str]) -> float | None:
-    """Return the standardised difference of how often each value occurs; None where it has no scale.
+def difference_of_shares(train: Sequence[str], other: Sequence[str]) -> float | str:
+    """Return the standardised difference of how often each value occurs, or why it has no scale.
 
     >>> difference_of_shares(["a", "b"], ["b", "a"])
     0.0
     """
     if not train or not other:
-        return None
+        return _FEW
     values = sorted({*train, *other})[1:]  # the share of the first follows from the others
     if not values:
         return 0.0
@@ -158,5 +159,5 @@ def difference_of_shares(train: Sequence[str], other: Sequence[str]) -> float | 
     pooled, distance = (covariances[0] + covariances[1]) / 2, shares[0] - shares[1]
     inverse = np.linalg.pinv(pooled, hermitian=True)
     if not np.allclose(pooled @ inverse @ distance, distance, atol=1e-9):
-        return None
+        return _APART
     return float(np.sqrt(max(0.0, distance @ inverse @ distance)))
