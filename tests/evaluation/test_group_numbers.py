@@ -38,4 +38,17 @@ def test_of_two_parts_each_is_as_far_from_the_other_in_the_other_direction(make_
         assert there.difference_high is not None
         assert here.difference == -there.difference
         assert here.difference_low == pytest.approx(-there.difference_high, abs=1e-12)
-        assert here.p_value == there.p_value
+        assert here.p_value == pytest.approx(there.p_value)
+
+
+def test_stratified_resamples_are_those_of_the_evaluation(make_predictions: MakePredictions) -> None:
+    predictions = make_predictions(1, cases_per_side=60)
+    sample, found = None, []
+    for stratified in (False, True):
+        settings = EvaluationSettings(replicates=200, positive_class="malignant", stratified=stratified)
+        evaluation = evaluate(predictions, settings)
+        sample = take_sample(predictions, "test", positive_class="malignant", threshold=evaluation.threshold)
+        ((_, estimates),) = numbers_of_parts(sample, [np.ones(len(sample), dtype=bool)], "test", evaluation, 5)
+        found.append([(one.value, one.low, one.high) for one in estimates])
+    assert [one[0] for one in found[0]] == [one[0] for one in found[1]]
+    assert found[0] != found[1]

@@ -83,8 +83,40 @@ def test_what_a_reader_must_not_miss_is_said(found: Subgroups) -> None:
     assert notes == [*found.left_out, "Too few cases for any claim, by site: west (6 cases)."]
     texts = " ".join(block.text for block in blocks if isinstance(block, Paragraph))
     assert "at least 10 cases stand behind each class" in texts
-    assert "4 differences of a group to all other images could be estimated" in texts
+    assert "4 differences of a group to all other images could be tested" in texts
     assert "ROC AUC of site <north> (-0.120)" in texts
+
+
+def test_two_groups_are_compared_once_and_what_has_no_test_says_why(found: Subgroups) -> None:
+    north, south, _ = found.characteristics[0].groups
+    untested = dataclasses.replace(north.estimates[0], p_value=None, p_adjusted=None, difference_note="no test: of 1")
+    second = [dataclasses.replace(one, p_value=None, p_adjusted=None) for one in south.estimates]
+    groups = (
+        dataclasses.replace(north, estimates=(untested, north.estimates[1])),
+        dataclasses.replace(south, estimates=tuple(second)),
+    )
+    halves = dataclasses.replace(found, characteristics=(Characteristic(column="site", edges=None, groups=groups),))
+    section = subgroups_section(halves)
+    _, differences = (block for block in section.blocks if isinstance(block, Table))
+    ((name, difference, p_value, *_),) = differences.rows
+    assert name == "site: <north> minus south"
+    assert isinstance(difference, Number)
+    assert difference.text == "-0.120"
+    assert p_value == Number(text="no test", value=None, note="no test: of 1")
+    texts = " ".join(block.text for block in section.blocks if isinstance(block, Paragraph))
+    assert "1 difference of a group" in texts
+    assert "Accuracy of site <north> minus south (+0.020)." in texts
+
+
+def test_where_no_difference_could_be_tested_that_is_said(found: Subgroups) -> None:
+    north = found.characteristics[0].groups[0]
+    untested = tuple(dataclasses.replace(one, p_value=None, p_adjusted=None) for one in north.estimates)
+    group_of_each = tuple(dataclasses.replace(north, name=name, estimates=untested) for name in "abc")
+    alone = dataclasses.replace(
+        found, characteristics=(Characteristic(column="site", edges=None, groups=group_of_each),)
+    )
+    texts = [block.text for block in subgroups_section(alone).blocks if isinstance(block, Paragraph)]
+    assert texts[1] == "No difference could be tested."
 
 
 def test_the_drawing_says_in_words_what_it_shows(found: Subgroups) -> None:

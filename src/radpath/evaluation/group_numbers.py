@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from radpath.evaluation.estimates import Evaluation
+from radpath.evaluation.group_differences import Difference, difference_of_areas, difference_of_shares, shares_of
 from radpath.evaluation.intervals import percentile_interval, resample_cases
 from radpath.evaluation.metrics import METRICS, columns_of, values_under
 from radpath.evaluation.sample import Sample
@@ -38,11 +39,14 @@ class GroupEstimate:
     difference_low: float | None
     difference_high: float | None
     p_value: float | None
-    """Of no difference: twice the share of resamples on the rarer side of 0 (Efron and Tibshirani 1993, chapter 15)."""
+    """Of no difference: DeLong's for ROC areas, Fisher's exact one for shares. Of two groups, which make the same
+    test, only the first has it."""
     p_adjusted: float | None
     """After Holm's correction over all differences of this metric."""
     note: str | None
     """Why a number or its interval does not exist."""
+    difference_note: str | None = None
+    """Why the difference has no p-value."""
 
 
 GroupNumbers = tuple[Sample, tuple[GroupEstimate, ...]]
@@ -65,6 +69,7 @@ def numbers_of_parts(
         num_images=len(sample),
         replicates=evaluation.replicates,
         generator=generator_for(evaluation.seed, "subgroups", side),
+        stratum_of=sample.stratum_of_case if evaluation.stratified else None,
     )
     sets = itertools.chain([np.ones((sample.num_cases, 1))], portions)
     # One portion of resamples at a time, for all parts, so that memory stays flat.
@@ -118,30 +123,26 @@ def _estimate(
         )  # fmt: skip
     interval = percentile_interval(own[1:].copy(), confidence=evaluation.confidence, undefined_when=undefined_when)
     comparable = _too_few(metric, parts[1], positive, min_cases) is None and number_or_none(others[0]) is not None
-    spread = percentile_interval(own[1:] - others[1:], confidence=evaluation.confidence, undefined_when=undefined_when)
+    found = _difference(metric, parts, evaluation.confidence) if comparable else None
     return GroupEstimate(
         metric=metric,
         value=value,
         low=interval.low,
         high=interval.high,
-        difference=float(own[0] - others[0]) if comparable else None,
-        difference_low=spread.low if comparable else None,
-        difference_high=spread.high if comparable else None,
-        p_value=_p_value(own[1:] - others[1:]) if comparable else None,
+        difference=None if found is None else float(own[0] - others[0]),
+        difference_low=None if found is None else found.low,
+        difference_high=None if found is None else found.high,
+        p_value=None if found is None else found.p_value,
         p_adjusted=None,
         note=interval.note,
+        difference_note=None if found is None else found.note,
     )
 
 
-def _p_value(differences: Float64[np.ndarray, " replicates"]) -> float:
-    """Return the two-sided p-value of a bootstrap; never 0, since so few resamples cannot show that.
-
-    >>> _p_value(np.array([0.1] * 99))
-    0.02
-    """
-    defined = differences[~np.isnan(differences)]
-    rarer = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
-    return min(1.0, 2 * (rarer + 1) / (len(defined) + 1))
+def _difference(metric: str, parts: tuple[Sample, Sample], confidence: float) -> Difference:
+    if metric == "roc_auc":
+        return difference_of_areas(*parts, confidence=confidence)
+    return difference_of_shares(*(shares_of(part, metric) for part in parts), confidence=confidence)
 
 
 def _too_few(metric: str, part: Sample, positive_class: str | None, min_cases: int) -> str | None:

@@ -2,8 +2,8 @@
 
 In: predictions, their evaluation, and what is known of each image. Out: for every group its numbers with intervals and
 their differences to all other images, where there are enough cases; only counts where there are not. All groups see the
-same resamples of whole cases, so that a difference takes into account that a case may have images in both. Intervals
-are not corrected for how many there are; p-values are given as they are and after Holm's correction.
+same resamples of whole cases. Intervals are not corrected for how many there are; p-values are given as they are and
+after Holm's correction. Two groups are compared once, since each is all the images that the other is not.
 """
 
 import dataclasses
@@ -72,6 +72,11 @@ class Characteristic:
     """Between bands of numbers; None where groups are values."""
     groups: tuple[Subgroup, ...]
 
+    @property
+    def compared(self) -> tuple[Subgroup, ...]:
+        """The groups whose differences say something new: of two only the first."""
+        return self.groups[:1] if len(self.groups) == 2 else self.groups
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Subgroups:
@@ -128,13 +133,13 @@ def assess_subgroups(
 def _characteristic(grouping: Grouping, found: Mapping[str, GroupNumbers]) -> Characteristic:
     stated = [name for name in grouping.names if name != UNKNOWN]
     smallest = min(stated, key=lambda name: num_cases_of(found[name][0]))
-    return Characteristic(
-        column=grouping.column,
-        edges=grouping.edges,
-        groups=tuple(
-            _subgroup(name, part, estimates, is_smallest=name == smallest) for name, (part, estimates) in found.items()
-        ),
-    )
+    groups = [
+        _subgroup(name, part, estimates, is_smallest=name == smallest) for name, (part, estimates) in found.items()
+    ]
+    if len(groups) == 2:
+        untested = tuple(dataclasses.replace(one, p_value=None) for one in groups[1].estimates)
+        groups[1] = dataclasses.replace(groups[1], estimates=untested)
+    return Characteristic(column=grouping.column, edges=grouping.edges, groups=tuple(groups))
 
 
 def _with_adjusted(characteristics: Sequence[Characteristic]) -> tuple[Characteristic, ...]:

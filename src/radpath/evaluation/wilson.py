@@ -29,10 +29,15 @@ def wilson_interval(
     if num_cases < 2:
         return None
     share = float(successes.sum()) / num_trials
-    worth = num_trials / design_effect(successes[counted], trials[counted])
+    return wilson_edges(share, num_trials / design_effect(successes[counted], trials[counted]), confidence=confidence)
+
+
+def wilson_edges(share: float, num_trials: float, *, confidence: float) -> tuple[float, float]:
+    """Return the ends of Wilson's interval of a share of so many independent trials, which may be no whole number."""
     squared = float(stats.norm.ppf((1 + confidence) / 2)) ** 2
-    middle = (share + squared / (2 * worth)) / (1 + squared / worth)
-    half_width = math.sqrt(squared * (share * (1 - share) / worth + squared / (4 * worth**2))) / (1 + squared / worth)
+    middle = (share + squared / (2 * num_trials)) / (1 + squared / num_trials)
+    spread = squared * (share * (1 - share) / num_trials + squared / (4 * num_trials**2))
+    half_width = math.sqrt(spread) / (1 + squared / num_trials)
     # At 0 and 1 the interval ends there; rounding must not leave the share outside.
     return max(0.0, min(share, middle - half_width)), min(1.0, max(share, middle + half_width))
 

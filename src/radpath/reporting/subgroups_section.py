@@ -38,8 +38,11 @@ def _rule(found: Subgroups) -> str:
         f"number is given only where at least {counted(found.min_cases, 'case')} stand behind each class that it is "
         "made of; smaller groups are counted, and nothing is claimed of them. Intervals "
         f"({percent(found.confidence, 0)}, {counted(found.replicates, 'resample')} of whole cases) are not corrected "
-        "for the number of groups; p-values of differences are given as they are and after Holm's correction over all "
-        "differences of one metric. Groups were not randomised: a difference says where the model does worse, not why."
+        "for the number of groups. Differences of a ROC AUC have DeLong's interval and test on the scale of the logit, "
+        "those of shares Newcombe's interval and Fisher's exact test, with images of one case counted for as much as "
+        "they are worth; a mean of shares has no test. P-values are given as they are and after Holm's correction over "
+        "all differences of one metric. Groups were not randomised: a difference says where the model does worse, not "
+        "why."
     )
 
 
@@ -47,13 +50,14 @@ def _verdict(found: Subgroups) -> str:
     """Return how many differences there are, and which stand after correction."""
     tested = [(of, group, one) for of, group, one in _all(found) if one.p_adjusted is not None]
     if not tested:
-        return "No two groups are large enough to be compared."
+        some = any(one.difference is not None for _, _, one in _all(found))
+        return "No difference could be tested." if some else "No two groups are large enough to be compared."
     clear = [entry for entry in tested if (entry[2].p_adjusted or 0.0) < _FAMILY_LEVEL]
-    compared = f"{counted(len(tested), 'difference')} of a group to all other images could be estimated; "
+    compared = f"{counted(len(tested), 'difference')} of a group to all other images could be tested; "
     if not clear:
         return f"{compared}after Holm's correction none of them is distinguishable from 0 (p < {_FAMILY_LEVEL:g})."
     named = "; ".join(
-        f"{metric_label(one.metric)} of {of.column} {group.name} ({one.difference or 0.0:+.3f})"
+        f"{metric_label(one.metric)} of {of.column} {_contrast(of, group)} ({one.difference or 0.0:+.3f})"
         for of, group, one in clear[:6]
     )
     more = f"; and {len(clear) - 6} more" if len(clear) > 6 else ""
@@ -107,25 +111,31 @@ def _differences_table(found: Subgroups) -> Table:
     metrics = [metric_label(one.metric) for one in found.whole.estimates]
     return Table(
         name="subgroup-differences",
-        caption="Each group minus all other images of the side; p and, in brackets, p after Holm's correction.",
+        caption="Each group minus all other images of the side, and of two groups the first minus the second; p and, "
+        "in brackets, p after Holm's correction.",
         columns=("Group", *(column for metric in metrics for column in (metric, f"{metric}: p"))),
         rows=tuple(
-            (_name(of, group), *(cell for one in group.estimates for cell in _difference_cells(one)))
+            (
+                f"{of.column}: {_contrast(of, group)}",
+                *(cell for one in group.estimates for cell in _difference_cells(one)),
+            )
             for of in found.characteristics
-            for group in of.groups
+            for group in of.compared
         ),
     )
 
 
 def _difference_cells(one: GroupEstimate) -> tuple[Number, Number]:
     if one.difference is None:
-        absent = _absent(one.note or "too few other cases")
+        # An interval's note says nothing of why the other images have no number.
+        absent = _absent((one.note if one.value is None else None) or "too few other cases")
         return absent, absent
-    shown = f"{one.p_value or 0.0:.3f} ({one.p_adjusted or 0.0:.3f})"
-    return (
-        Number(text=f"{one.difference:+.3f}", value=one.difference, low=one.difference_low, high=one.difference_high),
-        Number(text=shown, value=one.p_value),
+    difference = Number(
+        text=f"{one.difference:+.3f}", value=one.difference, low=one.difference_low, high=one.difference_high
     )
+    if one.p_value is None or one.p_adjusted is None:
+        return difference, _absent(one.difference_note or "no test")
+    return difference, Number(text=f"{one.p_value:.3f} ({one.p_adjusted:.3f})", value=one.p_value)
 
 
 def _number(value: float | None, low: float | None, high: float | None, note: str | None) -> Number:
@@ -141,6 +151,13 @@ def _absent(note: str) -> Number:
 
 def _name(characteristic: Characteristic, group: Subgroup) -> str:
     return f"{characteristic.column}: {group.name}{' (smallest)' if group.is_smallest else ''}"
+
+
+def _contrast(characteristic: Characteristic, group: Subgroup) -> str:
+    """Return the name of a group, or of two groups the first "minus" the second, whose images are all others."""
+    if len(characteristic.groups) == 2:
+        return " minus ".join(one.name for one in characteristic.groups)
+    return f"{group.name}{' (smallest)' if group.is_smallest else ''}"
 
 
 def _forest(found: Subgroups) -> Drawing | None:
