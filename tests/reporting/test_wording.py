@@ -81,9 +81,11 @@ def test_the_threshold_says_by_which_rule(two_classes: ReportContent) -> None:
     assert sentence(rule="half", fitted_on=None).endswith("The threshold is 0.5 and depends on no data.")
 
 
-def test_the_threshold_says_where_it_was_fixed(two_classes: ReportContent, four_classes: ReportContent) -> None:
+def test_the_threshold_says_on_what_it_was_chosen(two_classes: ReportContent, four_classes: ReportContent) -> None:
     assert "on the validation side, 24 images of which 12 are positive" in threshold_sentence(two_classes.evaluation)
-    assert "before the test side was looked at" in threshold_sentence(two_classes.evaluation)
+    assert "It was chosen there alone, without the truth of the test side, and" in threshold_sentence(
+        two_classes.evaluation
+    )
     assert "no threshold" in threshold_sentence(four_classes.evaluation)
 
 

@@ -147,8 +147,8 @@ def _threshold_source(threshold: Threshold, unit: Unit) -> str:
         return "The threshold is 0.5 and depends on no data."
     return (
         f"The threshold has {threshold_rule_words(threshold)} on the {threshold.fitted_on} side, "
-        f"{counted(threshold.num_images, unit)} of which {threshold.num_positive:,} are positive. It was fixed "
-        "there, before the test side was looked at, and is the same on every side."
+        f"{counted(threshold.num_images, unit)} of which {threshold.num_positive:,} are positive. It was chosen "
+        "there alone, without the truth of the test side, and is the same on every side."
     )
 
 
