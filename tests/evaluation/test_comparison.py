@@ -10,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 
 from radpath.errors import DataError, LeakError, SettingsError
 from radpath.evaluation.comparison import Contender, compare
-from radpath.evaluation.intervals import resample_cases
+from radpath.evaluation.evaluate import EvaluationSettings, evaluate
+from radpath.evaluation.intervals import IntervalMethod, resample_cases
 from radpath.evaluation.metrics import MetricSettings
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.thresholds import Threshold
@@ -88,6 +89,19 @@ def test_differences_come_from_the_same_resamples_of_cases(make_predictions: Mak
     assert difference.p_value == pytest.approx(min(1, 2 * (smaller + 1) / (found.replicates + 1)))
     assert found.models[1].estimates[0].value == pytest.approx(roc_auc_score(truth, scores[1]))
     assert (found.num_images, found.num_cases) == (len(truth), len(names))
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca", "analytic"])
+def test_a_model_has_the_intervals_of_its_own_report(make_predictions: MakePredictions, method: IntervalMethod) -> None:
+    first = make_predictions(0)
+    settings = EvaluationSettings(threshold_rule="half", positive_class="malignant", interval=method)
+    own = evaluate(first, settings).sides["test"]
+    metrics = ["roc_auc", "sensitivity", "brier"]
+    pair = contenders(first, retold(first, 1))
+    found = compare(pair, metrics=metrics, positive_class="malignant", interval=method).models[0].estimates
+    assert [one.metric for one in found] == metrics
+    for one in found:
+        assert dataclasses.astuple(one) == pytest.approx(dataclasses.astuple(own.find(one.metric, one.of_class)))
 
 
 def test_a_model_is_not_told_from_itself(make_predictions: MakePredictions) -> None:

@@ -3,22 +3,29 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from radpath.evaluation.analytic import metric_interval
 from radpath.evaluation.evaluate import EvaluationSettings, evaluate
+from radpath.evaluation.intervals import IntervalMethod
 from radpath.evaluation.measured import Measured, judged_side, measure
+from radpath.evaluation.metrics import Column
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.sample import take_sample
 
 SETTINGS = EvaluationSettings(replicates=200, interval="percentile")
 
 
-def test_a_number_has_the_interval_that_the_same_metric_has(make_predictions: Callable[..., Predictions]) -> None:
+@pytest.mark.parametrize("method", ["percentile", "bca", "analytic"])
+def test_a_number_has_the_interval_that_the_same_metric_has(
+    make_predictions: Callable[..., Predictions], method: IntervalMethod
+) -> None:
     predictions = make_predictions()
-    evaluation = evaluate(predictions, SETTINGS)
+    evaluation = evaluate(predictions, SETTINGS.model_copy(update={"interval": method}))
     sample = take_sample(predictions, "test", positive_class="malignant", threshold=evaluation.threshold)
     right = (sample.decisions == sample.truth).astype(np.float64)
+    formula = metric_interval(sample, Column(metric="accuracy", of_class=None), confidence=0.95)
     (found,) = measure(
         lambda weights: sample.mean_under(right, weights)[:, None],
-        sample, side="test", evaluation=evaluation, undefined_when="never",
+        sample, side="test", evaluation=evaluation, undefined_when="never", formulas=[formula],
     )  # fmt: skip
     accuracy = evaluation.sides["test"].find("accuracy")
     assert accuracy is not None

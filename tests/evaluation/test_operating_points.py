@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from radpath.evaluation.evaluate import EvaluationSettings, evaluate
+from radpath.evaluation.intervals import IntervalMethod
 from radpath.evaluation.operating_points import assess_operating_points
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.thresholds import OperatingPointSettings
@@ -33,6 +34,25 @@ def test_each_threshold_does_on_the_test_side_what_counting_says(make_prediction
         if not called.all():
             assert point.negative_predictive_value.value == pytest.approx(1 - truth[~called].mean())
         assert point.sensitivity.low is not None
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca", "analytic"])
+def test_the_decisions_threshold_has_the_intervals_of_the_results(
+    make_predictions: MakePredictions, method: IntervalMethod
+) -> None:
+    predictions = make_predictions(3, skill=5.0)
+    evaluation = evaluate(predictions, SETTINGS.model_copy(update={"interval": method}))
+    found = assess_operating_points(predictions, evaluation, ASKED)
+    assert found is not None
+    shares = {
+        "sensitivity": found.points[0].sensitivity,
+        "specificity": found.points[0].specificity,
+        "precision": found.points[0].positive_predictive_value,
+    }
+    for name, share in shares.items():
+        told = evaluation.sides["test"].find(name, found.positive_class)
+        assert told is not None
+        assert (share.value, share.low, share.high) == pytest.approx((told.value, told.low, told.high))
 
 
 def test_the_decision_comes_first_and_every_rule_once(make_predictions: MakePredictions) -> None:

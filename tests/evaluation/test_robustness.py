@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from radpath.evaluation.evaluate import EvaluationSettings, evaluate
+from radpath.evaluation.intervals import IntervalMethod
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.robustness import Dose, Robustness, assess_robustness
 from radpath.evaluation.thresholds import decide
@@ -46,6 +47,24 @@ def test_numbers_and_drops_are_those_of_scikit_learn(make_predictions: Callable[
         area = roc_auc_score(truth, spoilt["noise", number][rows, positive])
         assert strength.metrics[0].value == pytest.approx(area)
         assert strength.drops[0].value == pytest.approx(clean - area)
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca", "analytic"])
+def test_the_images_as_they_are_have_the_intervals_of_the_results(
+    make_predictions: Callable[..., Predictions], method: IntervalMethod
+) -> None:
+    predictions = make_predictions(0)
+    evaluation = evaluate(predictions, EvaluationSettings(replicates=100, interval=method))
+    spoilt = {("blur", 1): predictions.probabilities.copy()}
+    found = assess_robustness(predictions, spoilt, DOSES[1:], evaluation, side="test", model="m")
+    strength = found.corruptions[0].strengths[0]
+    for metric, clean, same in zip(found.metrics, found.clean, strength.metrics, strict=True):
+        told = evaluation.sides["test"].find(metric, found.positive_class)
+        assert told is not None
+        assert (clean.value, clean.low, clean.high) == pytest.approx((told.value, told.low, told.high))
+        assert same == clean
+    # That no image of some was decided otherwise does not mean that none ever will.
+    assert (strength.flips.low, (strength.flips.high or 0) > 0) == (0, method == "analytic")
 
 
 def test_flips_are_the_share_of_other_decisions(make_predictions: Callable[..., Predictions]) -> None:

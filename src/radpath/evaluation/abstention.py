@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from radpath.evaluation.estimates import Evaluation
-from radpath.evaluation.measured import Compute, Measured, judged_side, measure
+from radpath.evaluation.estimating import Compute
+from radpath.evaluation.measured import Measured, judged_side, measure
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.ranking import Ranking, rank, tally
 from radpath.evaluation.reliability import log_odds

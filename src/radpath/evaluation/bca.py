@@ -5,7 +5,7 @@ percentile interval with the reason where BCa does not exist. Resampling is in `
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -50,6 +50,23 @@ def leave_out(
     for start in range(0, num_groups, at_once):
         groups = np.arange(start, min(start + at_once, num_groups))
         yield (group_of[:, None] != groups).astype(np.float64)
+
+
+def jackknife(
+    compute: Callable[[Float64[np.ndarray, "cases some_groups"]], Float64[np.ndarray, "some_groups numbers"]],
+    stratum_of: Int64[np.ndarray, " cases"],
+    *,
+    num_images: int,
+) -> tuple[Float64[np.ndarray, "groups numbers"], Int64[np.ndarray, " groups"]]:
+    """Return several numbers with one group of cases after the other left out, and the stratum of each group.
+
+    Args:
+        compute: the numbers under weights of the cases.
+        stratum_of: as in ``jackknife_groups``.
+        num_images: of these cases; only the size of a portion depends on it.
+    """
+    group_of, strata = jackknife_groups(stratum_of)
+    return np.concatenate([compute(weights) for weights in leave_out(group_of, num_images=num_images)]), strata
 
 
 def acceleration(values: Float64[np.ndarray, " groups"], stratum_of: Int64[np.ndarray, " groups"]) -> float | None:

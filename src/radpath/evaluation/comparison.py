@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from radpath.errors import DataError, SettingsError
+from radpath.evaluation.analytic import metric_interval
 from radpath.evaluation.comparison_differences import (
     area_differences_of,
     decision_differences_of,
@@ -23,12 +24,12 @@ from radpath.evaluation.comparison_differences import (
 from radpath.evaluation.comparison_joining import require_comparable, with_classes_in_order
 from radpath.evaluation.comparison_results import ComparedModel, Comparison
 from radpath.evaluation.estimates import Estimate, Unit
-from radpath.evaluation.intervals import percentile_interval, resample_cases
-from radpath.evaluation.metrics import METRICS, Column, MetricSettings, columns_of, setting_of, values_under
+from radpath.evaluation.estimating import IntervalPlan, joined_estimate, resampled_intervals
+from radpath.evaluation.intervals import IntervalMethod, resample_cases
+from radpath.evaluation.metrics import METRICS, Column, MetricSettings, columns_of, values_under
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.sample import Sample, take_sample
 from radpath.evaluation.thresholds import Threshold
-from radpath.evaluation.undefined import number_or_none
 from radpath.progress import track
 from radpath.records import Side
 from radpath.seeding import generator_for
@@ -62,6 +63,7 @@ def compare(
     unit: Unit = "image",
     metric_settings: MetricSettings | None = None,
     stratified: bool = False,
+    interval: IntervalMethod = "analytic",
 ) -> Comparison:
     """Compare models on the labelled images of one side.
 
@@ -76,6 +78,7 @@ def compare(
         unit: what a row of the predictions is.
         metric_settings: what some metrics are set to, for example the beta of F-beta; ``None`` for what is usual.
         stratified: draw the cases of each class by themselves, as many as there are.
+        interval: how the intervals of each model by itself are found; those of differences always invert the test.
 
     Raises:
         LeakError: a case that judges one model is one that another learned from.
@@ -90,8 +93,9 @@ def compare(
     enough = max(replicates, math.ceil(round(_RESAMPLES_A_TEST * num_tests / (1 - confidence), 6)))
     weights = _weights(sample, enough, generator_for(seed, "bootstrap", side), stratified=stratified)
     values, resampled = _resample(samples, columns, set_to, weights, replicates=enough)
+    plan = IntervalPlan(method=interval, confidence=confidence, replicates=enough, stratified=stratified)
     estimates = [
-        _estimates(columns, values[place], resampled[:, place], confidence=confidence, metric_settings=set_to)
+        _estimates(samples[place], columns, values[place], resampled[:, place], plan=plan, metric_settings=set_to)
         for place, _ in enumerate(contenders)
     ]
     return Comparison(
@@ -213,28 +217,27 @@ def _resample(
 
 
 def _estimates(
+    sample: Sample,
     columns: Sequence[Column],
     values: Float64[np.ndarray, " metrics"],
     resampled: Float64[np.ndarray, "replicates metrics"],
     *,
-    confidence: float,
+    plan: IntervalPlan,
     metric_settings: MetricSettings,
 ) -> tuple[Estimate, ...]:
-    estimates = []
-    for column, value, spread in zip(columns, values, resampled.T, strict=True):
-        undefined_when = METRICS[column.metric].undefined_when
-        number = number_or_none(value)
-        interval = percentile_interval(spread.copy(), confidence=confidence, undefined_when=undefined_when)
-        estimates.append(
-            Estimate(
-                metric=column.metric,
-                of_class=column.of_class,
-                value=number,
-                low=None if number is None else interval.low,
-                high=None if number is None else interval.high,
-                note=f"undefined: {undefined_when}" if number is None else interval.note,
-                interval=None if number is None or interval.low is None else "percentile",
-                at=setting_of(column.metric, metric_settings),
-            )
-        )
-    return tuple(estimates)
+    """Return one model's numbers, with the intervals that they have in its own report."""
+    intervals = resampled_intervals(
+        lambda weights: _values(sample, weights, columns, metric_settings),
+        values,
+        resampled,
+        sample=sample,
+        plan=plan,
+        undefined_when=[METRICS[column.metric].undefined_when for column in columns],
+    )
+    if plan.method == "analytic":
+        formulas = [metric_interval(sample, column, confidence=plan.confidence) for column in columns]
+        intervals = [formula or interval for formula, interval in zip(formulas, intervals, strict=True)]
+    return tuple(
+        joined_estimate(column, value, interval, metric_settings)
+        for column, value, interval in zip(columns, values, intervals, strict=True)
+    )

@@ -4,22 +4,20 @@ In: a function that computes several numbers under case weights. Out: one ``Meas
 left to the analyses.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float64
 
 from radpath.evaluation.estimates import Evaluation
-from radpath.evaluation.intervals import Interval, percentile_interval, resample_cases
+from radpath.evaluation.estimating import Compute, IntervalPlan, resampled_intervals
+from radpath.evaluation.intervals import Interval, resample_cases
 from radpath.evaluation.sample import Sample
 from radpath.evaluation.undefined import number_or_none
 from radpath.records import Side
 from radpath.seeding import generator_for
-
-Compute = Callable[[Float64[np.ndarray, "cases replicates"]], Float64[np.ndarray, "replicates numbers"]]
-"""Several numbers under each set of case weights; NaN where one is undefined."""
 
 _LEAST_SEEN_FIRST: Final[tuple[Side, ...]] = ("test", "validation", "train")
 
@@ -41,16 +39,24 @@ def judged_side(evaluation: Evaluation) -> Side:
 
 
 def measure(
-    compute: Compute, sample: Sample, *, side: Side, evaluation: Evaluation, undefined_when: str
+    compute: Compute,
+    sample: Sample,
+    *,
+    side: Side,
+    evaluation: Evaluation,
+    undefined_when: str,
+    formulas: Sequence[Interval | None] = (),
 ) -> tuple[Measured, ...]:
-    """Return each number that ``compute`` gives for a sample, with its percentile interval clustered by case.
+    """Return each number that ``compute`` gives for a sample, with its interval of the kind that the evaluation has.
 
     Args:
         compute: the numbers under case weights.
         sample: whose cases are drawn; at least one image.
         side: of the sample; the draws are those of its metrics.
-        evaluation: for confidence, replicates and seed.
+        evaluation: for the kind of interval, confidence, replicates and seed.
         undefined_when: words for the note of a number that does not exist.
+        formulas: the first numbers' intervals by formula, as in ``analytic``, which stand where intervals are analytic;
+            ``None`` for a number without one, which has a percentile interval.
     """
     values = compute(np.ones((sample.num_cases, 1)))[0]
     if sample.num_cases < 2:
@@ -64,13 +70,18 @@ def measure(
         stratum_of=sample.stratum_of_case if evaluation.stratified else None,
     )
     resampled = np.concatenate([compute(weights) for weights in portions])
+    plan = IntervalPlan(
+        method=evaluation.interval,
+        confidence=evaluation.confidence,
+        replicates=evaluation.replicates,
+        stratified=evaluation.stratified,
+    )
+    words = [undefined_when] * len(values)
+    found = resampled_intervals(compute, values, resampled, sample=sample, plan=plan, undefined_when=words)
+    chosen = formulas if evaluation.interval == "analytic" else ()
+    intervals = [formula or interval for formula, interval in itertools.zip_longest(chosen, found)]
     return tuple(
-        _measured(
-            float(value),
-            percentile_interval(spread.copy(), confidence=evaluation.confidence, undefined_when=undefined_when),
-            undefined_when,
-        )
-        for value, spread in zip(values, resampled.T, strict=True)
+        _measured(float(value), interval, undefined_when) for value, interval in zip(values, intervals, strict=True)
     )
 
 

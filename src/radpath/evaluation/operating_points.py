@@ -10,7 +10,9 @@ from typing import Final, get_args
 import numpy as np
 from jaxtyping import Float64
 
+from radpath.evaluation.analytic import share_interval
 from radpath.evaluation.estimates import Evaluation
+from radpath.evaluation.intervals import Interval
 from radpath.evaluation.measured import Measured, judged_side, measure
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.sample import Sample, take_sample
@@ -132,9 +134,31 @@ def _measured(
         return np.concatenate(found).T
 
     numbers = measure(
-        shares, sample, side=side, evaluation=evaluation, undefined_when="no image is of the kind that it divides by"
+        shares,
+        sample,
+        side=side,
+        evaluation=evaluation,
+        undefined_when="no image is of the kind that it divides by",
+        formulas=_formulas(cells, evaluation.confidence),
     )
     return [numbers[place :: len(thresholds)] for place in range(len(thresholds))]
+
+
+def _formulas(cells: Float64[np.ndarray, "4 thresholds cases"], confidence: float) -> list[Interval | None]:
+    """Return Wilson's interval of every share, in the order in which the shares are computed."""
+    rejected, alarms, missed, hits = cells
+    pairs = (
+        (hits, hits + missed),
+        (rejected, rejected + alarms),
+        (hits, hits + alarms),
+        (rejected, rejected + missed),
+        (hits + alarms, hits + alarms + rejected + missed),
+    )
+    return [
+        share_interval(successes, trials, confidence=confidence)
+        for succeeded, tried in pairs
+        for successes, trials in zip(succeeded, tried, strict=True)
+    ]
 
 
 def _point(threshold: Threshold, numbers: tuple[Measured, ...], *, is_decision: bool) -> OperatingPoint:

@@ -7,14 +7,17 @@ drop is paired by image. What the corruptions are is in ``data.corruptions``, wh
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float64
 
+from radpath.evaluation.analytic import metric_interval, share_interval
 from radpath.evaluation.estimates import Evaluation
+from radpath.evaluation.intervals import Interval
 from radpath.evaluation.measured import Measured, measure
-from radpath.evaluation.metrics import METRICS, columns_of, values_under
+from radpath.evaluation.metrics import METRICS, Column, columns_of, values_under
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.sample import Sample, take_sample
 from radpath.records import Side
@@ -116,6 +119,7 @@ def assess_robustness(
             side=side,
             evaluation=evaluation,
             undefined_when=_undefined(metrics),
+            formulas=_formulas(own, metrics, evaluation.confidence),
         ),
         corruptions=tuple(found),
         model=model,
@@ -137,8 +141,16 @@ def _strength(
         drops = _values(own, weights, metrics) - values
         return np.column_stack([values, drops, own.mean_under(flipped, weights)])
 
-    numbers = measure(compute, own, side=side, evaluation=evaluation, undefined_when=_undefined(metrics))
-    count = len(metrics)
+    count, of_case = len(metrics), partial(np.bincount, own.case_of, minlength=own.num_cases)
+    flips = share_interval(of_case(weights=flipped), of_case().astype(np.float64), confidence=evaluation.confidence)
+    numbers = measure(
+        compute,
+        own,
+        side=side,
+        evaluation=evaluation,
+        undefined_when=_undefined(metrics),
+        formulas=[*_formulas(worse, metrics, evaluation.confidence), *[None] * count, flips],
+    )
     return Strength(level=level, metrics=numbers[:count], drops=numbers[count:-1], flips=numbers[-1])
 
 
@@ -146,10 +158,18 @@ def _values(
     sample: Sample, weights: Float64[np.ndarray, "cases replicates"], metrics: Sequence[str]
 ) -> Float64[np.ndarray, "replicates metrics"]:
     """Return each metric once: of the positive class, or of all classes."""
+    columns = columns_of(sample, metrics)
+    return values_under(sample, weights, metrics)[:, [columns.index(one) for one in _wanted(sample, metrics)]]
+
+
+def _wanted(sample: Sample, metrics: Sequence[str]) -> list[Column]:
     positive = None if sample.positive is None else sample.classes[sample.positive]
-    columns = [(one.metric, one.of_class) for one in columns_of(sample, metrics)]
-    wanted = [(name, None if METRICS[name].scope == "whole" else positive) for name in metrics]
-    return values_under(sample, weights, metrics)[:, [columns.index(one) for one in wanted]]
+    columns = {(one.metric, one.of_class): one for one in columns_of(sample, metrics)}
+    return [columns[name, None if METRICS[name].scope == "whole" else positive] for name in metrics]
+
+
+def _formulas(sample: Sample, metrics: Sequence[str], confidence: float) -> list[Interval | None]:
+    return [metric_interval(sample, column, confidence=confidence) for column in _wanted(sample, metrics)]
 
 
 def _undefined(metrics: Sequence[str]) -> str:

@@ -47,7 +47,7 @@ def compare_runs(
         targets: two or more of ``PLACE`` or ``NAME=PLACE``: run folders, ensembles, or a ``predictions.csv``.
         side: the side of the split that judges them.
         metrics: what is compared, the first one names the best; empty for the usual ones.
-        assignments: settings of ``[evaluation]``: confidence, replicates, seed, positive class.
+        assignments: settings of ``[evaluation]``: confidence, kind of interval, replicates, seed, positive class.
         out: the folder to write; None for a new one below ``runs``.
         command: the command line, for the page.
 
@@ -118,6 +118,7 @@ def _comparison(
         unit=unit,
         metric_settings=settings.metrics,
         stratified=settings.stratified,
+        interval=settings.interval,
     )
 
 
