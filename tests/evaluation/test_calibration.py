@@ -173,7 +173,8 @@ def test_the_error_of_a_temperature_is_that_of_refits_without_one_case(make_pred
         hidden = tuple(
             None if of == case else truth for of, truth in zip(predictions.cases, predictions.truth, strict=True)
         )
-        return np.log(fitted(dataclasses.replace(predictions, truth=hidden), "temperature").temperature or np.nan)
+        left_out = fitted(dataclasses.replace(predictions, truth=hidden), "temperature")
+        return float(np.log(left_out.temperature or np.nan))
 
     refits = np.array([without(f"case {number}") for number in range(80, 160)])
     jackknife = np.sqrt(79 / 80 * ((refits - refits.mean()) ** 2).sum())
