@@ -1,5 +1,6 @@
 """Every pair is there once, in order, and each family of tests is corrected for its own size."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -48,7 +49,8 @@ def test_what_is_undefined_in_few_resamples_is_left_out_and_told() -> None:
     resampled[:10, 0, 0] = np.nan
     resampled[:30, 0, 1] = np.nan
     columns = [Column(metric="roc_auc", of_class="b"), Column(metric="accuracy", of_class=None)]
-    found = differences_of(NAMES, columns, values=np.zeros((3, 2)), resampled=resampled, confidence=0.9)
+    same = [sample(0)] * 3
+    found = differences_of(NAMES, columns, values=np.zeros((3, 2)), resampled=resampled, samples=same, confidence=0.9)
     by_key = {(one.metric, one.first, one.second): one for one in found}
     assert list(by_key) == [(metric, *pair) for metric in ("roc_auc", "accuracy") for pair in PAIRS]
     told = by_key["roc_auc", "A", "B"]
@@ -60,3 +62,45 @@ def test_what_is_undefined_in_few_resamples_is_left_out_and_told() -> None:
     assert untold.note == "no test: undefined in 30 of 100 resamples, where there are no images"
     assert (untold.p_value, untold.adjusted_p_value, untold.level, untold.low) == (None, None, None, None)
     assert by_key["accuracy", "B", "C"].note is None
+
+
+@pytest.mark.parametrize(
+    ("metric", "of_class", "p_value"),
+    [
+        ("accuracy", None, 0.125),
+        ("balanced_accuracy", None, 0.125),
+        ("sensitivity", "b", 0.5),
+        ("specificity", "b", 0.5),
+        ("sensitivity", "a", 0.5),
+    ],
+)
+def test_four_images_that_one_model_alone_decides_rightly_tell_nothing(
+    metric: str, of_class: str | None, p_value: float
+) -> None:
+    better = sample(0)
+    better = dataclasses.replace(better, decisions=better.truth)
+    worse = dataclasses.replace(better, decisions=np.where(np.arange(60) < 4, 1 - better.truth, better.truth))
+    # Resamples of the cases never say the opposite, since each has none or more of the four.
+    rng = np.random.default_rng(0)
+    resampled = np.zeros((999, 2, 1))
+    resampled[:, 0, 0] = rng.binomial(60, 4 / 60, size=999) / 60
+    (found,) = differences_of(
+        NAMES[:2], [Column(metric=metric, of_class=of_class)], values=np.array([[1.0], [56 / 60]]),
+        resampled=resampled, samples=[better, worse], confidence=0.95,
+    )  # fmt: skip
+    assert found.p_value == pytest.approx(p_value)
+    assert not found.is_clear
+    assert (found.low, found.adjusted_low) == (0, 0)
+    assert (found.high or 0) > 4 / 60
+
+
+def test_metrics_of_probabilities_have_the_p_value_of_the_resamples() -> None:
+    resampled = np.zeros((999, 2, 1))
+    resampled[:, 0, 0] = 0.1
+    pair = [sample(0), sample(1)]
+    (found,) = differences_of(
+        NAMES[:2], [Column(metric="brier", of_class=None)], values=np.array([[0.1], [0.0]]),
+        resampled=resampled, samples=pair, confidence=0.95,
+    )  # fmt: skip
+    assert found.p_value == pytest.approx(0.002)
+    assert found.is_clear

@@ -112,7 +112,9 @@ def compare(
         replicates=enough,
         seed=seed,
         models=tuple(map(_compared_model, contenders, estimates)),
-        differences=differences_of(names, columns, values=values, resampled=resampled, confidence=confidence),
+        differences=differences_of(
+            names, columns, values=values, resampled=resampled, samples=samples, confidence=confidence
+        ),
         area_differences=area_differences_of(names, samples, confidence=confidence),
         decision_differences=decision_differences_of(names, samples),
     )

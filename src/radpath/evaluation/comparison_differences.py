@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from radpath.evaluation.comparison_results import AreaDifference, DecisionDifference, Difference
-from radpath.evaluation.comparison_tests import delong_test, inverted_interval, mcnemar_test, two_sided_p
+from radpath.evaluation.comparison_tests import delong_test, inverted_interval, mcnemar_test, sign_flip_p, two_sided_p
 from radpath.evaluation.intervals import LARGEST_UNDEFINED_SHARE
 from radpath.evaluation.metrics import METRICS, Column
 from radpath.evaluation.multiplicity import holm, holm_levels
@@ -27,9 +27,11 @@ def differences_of(
     *,
     values: Float64[np.ndarray, "models metrics"],
     resampled: Float64[np.ndarray, "replicates models metrics"],
+    samples: Sequence[Sample],
     confidence: float,
 ) -> tuple[Difference, ...]:
     """Return every pair's difference in every metric, corrected over all of them."""
+    right = [[_right_by_case(sample, column) for column in columns] for sample in samples]
     pairs = itertools.product(range(len(columns)), itertools.combinations(range(len(names)), 2))
     tested = [
         _Tested.of(
@@ -37,6 +39,7 @@ def differences_of(
             (names[first], names[second]),
             value=number_or_none(values[first, place] - values[second, place]),
             spread=resampled[:, first, place] - resampled[:, second, place],
+            exact_p_value=_exact_p(right[first][place], right[second][place]),
         )
         for place, (first, second) in pairs
     ]
@@ -68,8 +71,13 @@ class _Tested:
         *,
         value: float | None,
         spread: Float64[np.ndarray, " replicates"],
+        exact_p_value: float | None,
     ) -> "_Tested":
-        """Test where the difference exists, and in enough resamples."""
+        """Test where the difference exists, and in enough resamples.
+
+        Where few cases tell two decisions apart, resamples are too sure of themselves: when four images do, and all for
+        the same model, they never point the other way. The larger of both p-values counts then.
+        """
         defined = spread[~np.isnan(spread)]
         num_undefined = len(spread) - len(defined)
         undefined_when = METRICS[column.metric].undefined_when
@@ -78,7 +86,7 @@ class _Tested:
         if value is not None and num_undefined > LARGEST_UNDEFINED_SHARE * len(spread):
             note = f"no test: undefined in {of_all}, where {undefined_when}"
         elif value is not None:
-            p_value = two_sided_p(defined)
+            p_value = max(two_sided_p(defined), exact_p_value or 0.0)
             note = f"{of_all} left out, where {undefined_when}" if num_undefined else ""
         return cls(column=column, names=names, value=value, spread=defined, p_value=p_value, note=note or None)
 
@@ -105,7 +113,36 @@ class _Tested:
     def _interval(self, level: float | None) -> tuple[float | None, float | None]:
         if self.p_value is None or level is None:
             return None, None
-        return inverted_interval(self.spread, level=level) or (None, None)
+        found = inverted_interval(self.spread, level=level)
+        if found is None or self.p_value <= level:
+            return found or (None, None)
+        # Where the exact test does not tell them apart although resamples would, the interval reaches to 0.
+        return min(found[0], 0.0), max(found[1], 0.0)
+
+
+def _right_by_case(sample: Sample, column: Column) -> Float64[np.ndarray, " cases"] | None:
+    """Return what each case adds to a metric that is a mean of right decisions, or ``None`` for another metric."""
+    of_class = None if column.of_class is None else sample.classes.index(column.of_class)
+    right = sample.truth == sample.decisions
+    if column.metric == "accuracy":
+        weights = np.ones(len(sample))
+    elif column.metric == "balanced_accuracy":
+        weights = 1 / np.bincount(sample.truth, minlength=len(sample.classes))[sample.truth]
+    elif column.metric == "sensitivity" and of_class is not None:
+        weights = (sample.truth == of_class).astype(np.float64)
+    elif column.metric == "specificity" and of_class is not None:
+        weights, right = (sample.truth != of_class).astype(np.float64), sample.decisions != of_class
+    else:
+        return None
+    return np.bincount(sample.case_of, weights=weights * right, minlength=sample.num_cases)
+
+
+def _exact_p(first: Float64[np.ndarray, " cases"] | None, second: Float64[np.ndarray, " cases"] | None) -> float | None:
+    if first is None or second is None:
+        return None
+    differences = first - second
+    # What is equal but for rounding tells nothing apart.
+    return sign_flip_p(np.where(np.abs(differences) > 1e-12, differences, 0.0))
 
 
 def area_differences_of(

@@ -37,6 +37,7 @@ class Difference:
     high: float | None
     """At the confidence of the comparison, as if this were the only test."""
     p_value: float | None
+    """Of the resamples; of right decisions, no smaller than that of exact sign flips of few cases."""
     adjusted_p_value: float | None
     """Holm's, over all pairs and metrics."""
     level: float | None

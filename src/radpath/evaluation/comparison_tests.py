@@ -113,8 +113,8 @@ def mcnemar_test(
         p_value -= seen / 2 if first_only == second_only else seen
     by_case = np.bincount(case_of, weights=first_right.astype(float) - second_right)
     num_cases = len(np.unique(case_of))
-    few = int(np.count_nonzero(by_case)) < FEW_DISCORDANT
-    clustered_p_value = _sign_flip_p(by_case) if few else _obuchowski_p(by_case, num_cases)
+    exact = sign_flip_p(by_case)
+    clustered_p_value = _obuchowski_p(by_case, num_cases) if exact is None else exact
     alone = num_cases == len(case_of)
     return DecisionTest(
         num_both=int((first_right & second_right).sum()),
@@ -123,19 +123,30 @@ def mcnemar_test(
         num_neither=int((~first_right & ~second_right).sum()),
         method=method,
         p_value=p_value,
-        clustered_method=None if alone else "exact sign flip" if few else "Obuchowski",
+        clustered_method=None if alone else "Obuchowski" if exact is None else "exact sign flip",
         clustered_p_value=None if alone else clustered_p_value,
     )
 
 
-def _sign_flip_p(differences: Float64[np.ndarray, " cases"]) -> float:
-    """Return how probable a sum at least as far from 0 is, were the sign of each case's difference a fair coin."""
-    sizes = np.abs(differences[differences != 0]).astype(int)
-    chances = np.ones(1)  # of each sum that can be, from the lowest to the highest in steps of 1
+def sign_flip_p(differences: Float64[np.ndarray, " cases"]) -> float | None:
+    """Return how probable a sum at least as far from 0 is, were the sign of each case's difference a fair coin.
+
+    ``None`` where ``FEW_DISCORDANT`` cases or more differ, which is too many for all the sums that can be.
+
+    >>> sign_flip_p(np.array([1.0, 1.0, 1.0, 1.0, 0.0]))
+    0.125
+    """
+    sizes = np.abs(differences[differences != 0])
+    if len(sizes) >= FEW_DISCORDANT:
+        return None
+    sizes = sizes / sizes.max(initial=1e-300)
+    sums, chances = np.zeros(1), np.ones(1)
     for size in sizes:
-        chances = (np.pad(chances, (0, 2 * size)) + np.pad(chances, (2 * size, 0))) / 2
-    sums = np.arange(len(chances)) - sizes.sum()
-    return min(1.0, float(chances[np.abs(sums) >= abs(differences.sum())].sum()))
+        # Sums that differ by rounding alone are one.
+        sums, place = np.unique(np.round(np.concatenate([sums - size, sums + size]), 9), return_inverse=True)
+        chances = np.bincount(place, weights=np.tile(chances, 2) / 2)
+    seen = abs(float((np.sign(differences[differences != 0]) * sizes).sum()))
+    return min(1.0, float(chances[np.abs(sums) >= seen - 1e-6].sum()))
 
 
 def _obuchowski_p(differences: Float64[np.ndarray, " cases"], num_cases: int) -> float:

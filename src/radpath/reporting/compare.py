@@ -276,12 +276,15 @@ def _method(content: CompareContent) -> Section:
     best = (
         f"Best: the model with the best {title} on these very images; it was not named before. The correction is over "
         f"all {counted(num_tests, 'test')}, of every pair in every metric, not only those with the best, so that "
-        f"whichever turned out best, the chance of calling any model worse by accident is at most {level}."
+        f"whichever turned out best, the chance of calling any model worse by accident is about {level}, and more where "
+        f"few {unit}s tell the models apart."
     )
     bootstrap = (
         f"Intervals and p-values of differences: paired bootstrap, {comparison.replicates:,} resamples of whole cases, "
         f"seed {comparison.seed}, the same for all models. The p-value is two-sided and inverts the percentile "
-        f"interval, so it is at least {2 / (comparison.replicates + 1):.2g}."
+        f"interval, so it is at least {2 / (comparison.replicates + 1):.2g}. Of accuracy, balanced accuracy, "
+        f"sensitivity and specificity, where fewer than {FEW_DISCORDANT} cases tell two models apart, it is no smaller "
+        "than that of an exact test, of all signs that their differences could have."
     )
     holm = "Correction: Holm 1979, within each table of tests; it holds however the tests depend on each other."
     mcnemar = (
