@@ -105,6 +105,24 @@ def test_outputs_that_moved_are_found_against_the_test_side(seen: Predictions, n
         assert p_adjusted < 0.05
 
 
+def test_the_same_number_written_otherwise_is_no_drift(seen: Predictions, new: Predictions) -> None:
+    written = [
+        pl.DataFrame({"record_id": one.record_ids, "grade": [texts[int(case[-1]) % 2] for case in one.cases]})
+        for one, texts in ((seen, ("1", "2")), (new, ("1.0", "2.0")))
+    ]
+    grade = shift_of(compare(seen, new, seen_characteristics=written[0], new_characteristics=written[1]), "grade")
+    assert grade.seen == grade.new == "1 50 %, 2 50 %"
+    assert grade.p_value == pytest.approx(1)
+
+
+def test_what_is_not_known_of_new_images_is_no_value_that_they_have(seen: Predictions, new: Predictions) -> None:
+    old = pl.DataFrame({"record_id": seen.record_ids, "sex": ["FM"[int(case[-1]) % 2] for case in seen.cases]})
+    nothing = pl.DataFrame({"record_id": new.record_ids, "sex": [""] * len(new)})
+    sex = shift_of(compare(seen, new, seen_characteristics=old, new_characteristics=nothing), "sex")
+    assert (sex.num_new, sex.new, sex.test, sex.p_value) == (0, "not known", "none", None)
+    assert sex.note == "not tested: 0 cases on one side"
+
+
 def test_labels_are_not_looked_at(seen: Predictions, new: Predictions) -> None:
     nothing = [dataclasses.replace(one, truth=(None,) * len(one)) for one in (seen, new)]
     assert compare(*nothing) == compare(seen, new)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
+from radpath.evaluation.intervals import resample_cases
 from radpath.evaluation.roc_band import GRID, Band, roc_band
 
 
@@ -45,6 +46,27 @@ def test_cases_with_many_images_make_the_band_wider(drawn: tuple[np.ndarray, np.
     assert clustered is not None
     np.testing.assert_allclose(clustered.high, alone.high)
     assert (clustered.high - clustered.low).mean() > 1.5 * (repeated.high - repeated.low).mean()
+
+
+def test_stratified_resamples_have_as_many_cases_of_each_class(drawn: tuple[np.ndarray, np.ndarray]) -> None:
+    scores, truth = drawn
+    found = roc_band(
+        scores, truth, np.arange(60), confidence=0.9, replicates=50, generator=np.random.default_rng(0),
+        stratum_of=truth.astype(np.int64),
+    )  # fmt: skip
+    assert found is not None
+    lines = []
+    for weights in resample_cases(
+        60, num_images=60, replicates=50, generator=np.random.default_rng(0), stratum_of=truth.astype(np.int64)
+    ):
+        for column in weights.T:
+            rows = np.repeat(np.arange(60), column.astype(np.int64))
+            assert truth[rows].sum() == truth.sum()
+            x, y, _ = roc_curve(truth[rows], scores[rows], drop_intermediate=False)
+            lines.append([max(_interpolated(x, y, at)) for at in GRID])
+    low, high = np.quantile(np.array(lines), [0.05, 0.95], axis=0)
+    np.testing.assert_allclose(found.low, low, atol=1e-12)
+    np.testing.assert_allclose(found.high, high, atol=1e-12)
 
 
 def test_one_kind_of_images_has_no_band() -> None:

@@ -22,12 +22,13 @@ LEVEL = Shift(
     p_adjusted=2e-6,
     difference=2.5,
     stability=1.25,
+    stability_by_chance=0.034,
     note=None,
 )
 DECISION = dataclasses.replace(
     LEVEL, name="decision", kind="output", compared_with="test", seen="no 70 %, yes 30 %", new="yes 100 %", num_new=3,
     test="none", statistic=None, p_value=None, p_adjusted=None, difference=None, stability=None,
-    note="not tested: 3 cases on one side",
+    stability_by_chance=None, note="not tested: 3 cases on one side",
 )  # fmt: skip
 
 
@@ -47,7 +48,8 @@ def test_what_differs_is_a_warning_with_its_size(found: Drift) -> None:
     (table,) = (block for block in blocks if isinstance(block, Table))
     assert table.rows[0][0] == "mean_level (input)"
     assert table.rows[0][6:8] == (Number(text="+2.50", value=2.5), Number(text="1.250", value=1.25))
-    assert table.rows[1][8] == Number(text="none", value=None, note="not tested: 3 cases on one side")
+    assert table.rows[0][8] == Number(text="0.034", value=0.034)
+    assert table.rows[1][9] == Number(text="none", value=None, note="not tested: 3 cases on one side")
     assert all(len(row) == len(table.columns) for row in table.rows)
 
 
@@ -55,6 +57,17 @@ def test_the_drawing_shows_everything_that_has_a_size(found: Drift) -> None:
     (drawing,) = (block for block in drift_section(found).blocks if isinstance(block, Drawing))
     assert "mean_level 1.250." in drawing.svg
     assert "decision" not in drawing.svg
+
+
+def test_the_usual_marks_are_drawn_only_where_chance_stays_below_them(found: Drift) -> None:
+    few = dataclasses.replace(found, shifts=(dataclasses.replace(LEVEL, stability_by_chance=0.18),))
+    (many,), (marked,) = (
+        [block for block in drift_section(one).blocks if isinstance(block, Drawing)] for one in (found, few)
+    )
+    assert ">large<" in many.svg
+    assert ">large<" not in marked.svg
+    assert many.caption.endswith("Beyond 0.25 is usually called large.")
+    assert marked.caption.endswith("With so few cases chance alone often passes the usual marks, 0.1 and 0.25.")
 
 
 def test_without_a_difference_and_without_inputs_that_is_said(found: Drift) -> None:

@@ -41,6 +41,12 @@ def test_two_classes_have_one_curve_with_its_area_and_its_threshold(two_classes:
     assert "benign" not in words
 
 
+def test_the_band_of_the_curve_is_stratified_where_the_intervals_are(two_classes: ReportContent) -> None:
+    plain = dataclasses.replace(two_classes.evaluation, stratified=False)
+    stratified = dataclasses.replace(two_classes.evaluation, stratified=True)
+    assert roc_figure(plain, two_classes.predictions) != roc_figure(stratified, two_classes.predictions)
+
+
 def test_four_classes_have_a_curve_each_and_no_threshold(four_classes: ReportContent) -> None:
     for draw in (roc_figure, pr_figure):
         words = words_of(draw(four_classes.evaluation, four_classes.predictions))

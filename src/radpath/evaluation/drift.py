@@ -18,7 +18,7 @@ from jaxtyping import Float64, Int64
 from pydantic import Field
 from scipy import stats
 
-from radpath.evaluation.characteristics import UNKNOWN, characteristic_names, in_order, numbers_of
+from radpath.evaluation.characteristics import characteristic_names, in_order, numbers_of
 from radpath.evaluation.multiplicity import holm
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.thresholds import Threshold, decide
@@ -62,9 +62,12 @@ class Shift:
     difference: float | None
     """Of numbers: the means' difference in standard deviations (the root of the two variances' mean)."""
     stability: float | None
-    """Population stability index: 0 for equal shares; about 0.1 is small, above 0.25 large (Siddiqi 2006)."""
+    """Population stability index: 0 for equal shares; with many cases about 0.1 is small, above 0.25 large (Siddiqi
+    2006)."""
     note: str | None
     """Why there is no test."""
+    stability_by_chance: float | None = None
+    """The index that so many cases show on average where nothing has changed."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -186,7 +189,7 @@ def _shifts(
             means = _means(old.cases, numbers[:count]), _means(fresh.cases, numbers[count:])
             shift = _shift_of_numbers(*means, settings)
         else:
-            texts = [text or UNKNOWN for text in both.str.strip_chars().to_list()]
+            texts = _values(both) if numbers is None else [None if np.isnan(one) else f"{one:.15g}" for one in numbers]
             modes = _modes(old.cases, texts[:count]), _modes(fresh.cases, texts[count:])
             shift = _shift_of_values(*modes, settings, seed)
         if shift is not None:
@@ -202,11 +205,21 @@ def _means(cases: Sequence[str], numbers: Float64[np.ndarray, " images"]) -> Flo
     return means
 
 
-def _modes(cases: Sequence[str], texts: Sequence[str]) -> list[str]:
-    """Return the most frequent value of each case; of equally frequent ones the first by name."""
+def _values(column: pl.Series) -> list[str | None]:
+    """Return a column as texts without spaces around them; None where nothing is known."""
+    return [text or None for text in column.str.strip_chars().to_list()]
+
+
+def _modes(cases: Sequence[str], texts: Sequence[str | None]) -> list[str]:
+    """Return the most frequent known value of each case, and of equally frequent ones the first by name.
+
+    Cases without any are left out: that nothing is known of new images says how they were recorded, and the number of
+    cases shows it.
+    """
     of_case: dict[str, Counter[str]] = {}
     for case, text in zip(cases, texts, strict=True):
-        of_case.setdefault(case, Counter())[text] += 1
+        if text is not None:
+            of_case.setdefault(case, Counter())[text] += 1
     return [min(counts.items(), key=lambda item: (-item[1], item[0]))[0] for counts in of_case.values()]
 
 
@@ -234,12 +247,14 @@ def _shift_of_numbers(
         return shift
     found = stats.ks_2samp(old, new)
     spread = float(np.sqrt((old.var(ddof=1) + new.var(ddof=1)) / 2))
+    stability = stability_of_numbers(old, new)
     return dataclasses.replace(
         shift,
         statistic=float(found.statistic),
         p_value=float(found.pvalue),
         difference=float(new.mean() - old.mean()) / spread if spread > 0 else None,
-        stability=stability_of_numbers(old, new),
+        stability=stability.index,
+        stability_by_chance=stability.by_chance,
     )
 
 
@@ -263,10 +278,18 @@ def _shift_of_values(old: list[str], new: list[str], settings: DriftSettings, se
         return shift
     statistic, p_value = chi_square(table, seed=seed)
     stability = stability_of_shares(table[0], table[1])
-    return dataclasses.replace(shift, statistic=statistic, p_value=p_value, stability=stability)
+    return dataclasses.replace(
+        shift,
+        statistic=statistic,
+        p_value=p_value,
+        stability=stability.index,
+        stability_by_chance=stability.by_chance,
+    )
 
 
 def _shares_in_words(names: Sequence[str], counts: Int64[np.ndarray, " values"]) -> str:
     most = sorted(zip(counts.tolist(), names, strict=True), key=lambda entry: (-entry[0], entry[1]))[:4]
-    total = max(1, int(counts.sum()))
+    total = int(counts.sum())
+    if total == 0:
+        return "not known"
     return ", ".join(f"{name} {100 * count / total:.0f} %" for count, name in most if count)

@@ -32,6 +32,7 @@ def roc_band(
     confidence: float,
     replicates: int,
     generator: np.random.Generator,
+    stratum_of: Int64[np.ndarray, " cases"] | None = None,
 ) -> Band | None:
     """Return the pointwise percentile band of an ROC curve; None where images of one kind are missing.
 
@@ -42,6 +43,7 @@ def roc_band(
         confidence: for example 0.95.
         replicates: resamples; those without images of both kinds are left out.
         generator: source of the draws.
+        stratum_of: number of each case's stratum, where as many cases of each are drawn as there are.
     """
     if is_positive.all() or not is_positive.any():
         return None
@@ -49,7 +51,9 @@ def roc_band(
     last_of_ties = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
     num_cases = int(case_of.max()) + 1
     lines = []
-    for weights in resample_cases(num_cases, num_images=len(scores), replicates=replicates, generator=generator):
+    for weights in resample_cases(
+        num_cases, num_images=len(scores), replicates=replicates, generator=generator, stratum_of=stratum_of
+    ):
         drawn = weights[case_of[order]]
         caught = np.cumsum(drawn * is_positive[order, None], axis=0)[last_of_ties]
         alarms = np.cumsum(drawn * ~is_positive[order, None], axis=0)[last_of_ties]

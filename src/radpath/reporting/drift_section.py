@@ -16,6 +16,8 @@ _PX_A_ROW: Final = 24
 _LONGEST_NAME: Final = 28
 _SMALL, _LARGE = 0.1, 0.25
 """Usual marks of the population stability index (Siddiqi 2006)."""
+_MOST_BY_CHANCE: Final = _SMALL / 2
+"""Where chance alone shows more, the index often passes the marks although nothing has changed: they are not drawn."""
 
 
 def drift_section(found: Drift) -> Section:
@@ -59,10 +61,11 @@ def _verdict(found: Drift) -> Note:
 def _table(found: Drift) -> Table:
     return Table(
         name="drift",
-        caption="Medians with quartiles, or shares of values, one value a case. PSI: population stability index.",
+        caption="Medians with quartiles, or shares of values, one value a case. PSI: population stability index, "
+        "beside what so many cases show on average where nothing has changed.",
         columns=(
             *("What", "Of the run", "New", "Cases of the run", "New cases", "Test"),
-            *("Difference (SD)", "PSI", "p", "p, corrected"),
+            *("Difference (SD)", "PSI", "PSI by chance", "p", "p, corrected"),
         ),
         rows=tuple(_row(shift) for shift in found.shifts),
     )
@@ -78,6 +81,7 @@ def _row(shift: Shift) -> tuple[str | Number, ...]:
         shift.test,
         _number(shift.difference, "+.2f", shift.note or "of values there is none"),
         _number(shift.stability, ".3f", shift.note),
+        _number(shift.stability_by_chance, ".3f", shift.note),
         _number(shift.p_value, ".3g", shift.note),
         _number(shift.p_adjusted, ".3g", shift.note),
     )
@@ -93,17 +97,20 @@ def _drawing(shifts: Sequence[Shift]) -> Drawing | None:
     """Draw the stability index of everything that has one, the inputs first."""
     if not shifts:
         return None
-    largest = max(shift.stability or 0.0 for shift in shifts)
+    largest = max(max(shift.stability or 0.0, shift.stability_by_chance or 0.0) for shift in shifts)
+    enough = all((shift.stability_by_chance or 0.0) <= _MOST_BY_CHANCE for shift in shifts)
     with house_style():
         figure, axis = new_figure(92 + _PX_A_ROW * len(shifts))
         add_grid(axis, "x")
-        for mark, label in ((_SMALL, "small"), (_LARGE, "large")):
+        for mark, label in ((_SMALL, "small"), (_LARGE, "large")) if enough else ():
             axis.axvline(mark, color=INK, alpha=0.6, linewidth=1, linestyle=(0, (3, 2)))
             axis.annotate(label, (mark, 1), xycoords=("data", "axes fraction"), xytext=(3, 3),
                           textcoords="offset points", fontsize=10)  # fmt: skip
         for row, shift in enumerate(shifts):
             colour = colour_of(0 if shift.kind == "input" else 1)
             axis.plot([0, shift.stability or 0.0], [row, row], color=colour, linewidth=1.6, alpha=0.6)
+            if shift.stability_by_chance is not None:
+                axis.plot([shift.stability_by_chance] * 2, [row - 0.32, row + 0.32], color=INK, linewidth=1.6)
             axis.plot(shift.stability, row, marker="o" if shift.kind == "input" else "s", markersize=7, color=colour,
                       markeredgecolor=PAPER, linestyle="none", label=f"{shift.kind}s")  # fmt: skip
         axis.set_yticks(range(len(shifts)), [shortened(shift.name, _LONGEST_NAME) for shift in shifts])
@@ -117,5 +124,13 @@ def _drawing(shifts: Sequence[Shift]) -> Drawing | None:
         figure.legend(once.values(), once.keys(), loc="outside upper left", ncols=2)
         words = "; ".join(f"{shift.name} {shift.stability or 0.0:.3f}" for shift in shifts)
         svg = to_svg(figure, name="figure-drift", title="Drift of inputs and outputs", description=f"{words}.")
-    caption = "How far the shares of new cases are from those of the run: 0 means equal shares, beyond 0.25 is large."
+    caption = (
+        "How far the shares of new cases are from those of the run: 0 means equal shares; the upright line of each row "
+        "is what so many cases show on average where nothing has changed. "
+    )
+    caption += (
+        f"Beyond {_LARGE:g} is usually called large."
+        if enough
+        else f"With so few cases chance alone often passes the usual marks, {_SMALL:g} and {_LARGE:g}."
+    )
     return Drawing(name="drift", svg=svg, caption=caption)

@@ -85,6 +85,7 @@ def _band(evaluation: Evaluation, predictions: Predictions) -> Band | None:
         confidence=evaluation.confidence,
         replicates=_BAND_REPLICATES,
         generator=generator_for(evaluation.seed, "roc band"),
+        stratum_of=sample.stratum_of_case if evaluation.stratified else None,
     )
 
 
