@@ -212,6 +212,7 @@ def test_an_allowed_leak_is_told_in_red(
     assert "because you set it (the rule says exclude)" in told
     assert "which split.leaks = 'allow' permits: the scores are too good" in told
     report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    assert '<td class="outcome failed">' in report
+    assert "✗ violated" in report
+    assert "Not guaranteed: " in report
     assert "1 pair on two sides, left there by split.leaks = 'allow'" in report.replace("&#39;", "'")
     assert rows_of(tmp_path / "run" / "exclusions.csv") == []

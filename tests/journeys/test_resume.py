@@ -192,7 +192,8 @@ def require_same_end(run: Path, expected: Path) -> None:
     """The same files, and the same bits in all that do not tell of times; nothing half-written is left."""
     assert file_names(run) == file_names(expected)
     exact = [name for name in file_names(run) if name.endswith((".csv", ".json", ".safetensors", ".parquet", ".svg"))]
-    telling = {"history.csv", "environment.json", "checkpoints/state.safetensors"}
+    telling = {"history.csv", "tables/history.csv", "tables/versions.csv", "environment.json"}
+    telling.add("checkpoints/state.safetensors")
     assert {"predictions.csv", "metrics.json", "checkpoints/best.safetensors"} < set(exact) - telling
     for name in sorted(set(exact) - telling):
         assert (run / name).read_bytes() == (expected / name).read_bytes(), name

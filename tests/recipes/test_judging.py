@@ -30,4 +30,4 @@ def test_an_analysis_sees_the_manifest_of_the_run(
     assert judged.predictions is predictions
     known = set(judged.characteristics["record_id"])
     assert set(predictions.record_ids) <= known
-    assert {"width_px", "scanner", "stain"} <= set(judged.characteristics.columns)
+    assert {"size_px", "scanner", "stain"} <= set(judged.characteristics.columns)

@@ -20,7 +20,7 @@ def evaluate(
     other_patients: Annotated[bool, typer.Option("--other-patients", help=_OTHERS)] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help=_OUT)] = None,
 ) -> None:
-    """Compute all numbers from predictions: again, or of new images.
+    """Compute all numbers again, or of new images.
 
     For a run folder the report is written again too, without the model. Any program's predictions.csv gets a report
     where --out says. With --images the run's model looks at new images, whose labels it is judged by.

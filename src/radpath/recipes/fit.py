@@ -1,12 +1,17 @@
 """From images and labels, without a settings file, to a report."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from radpath.data.batches import ImageSource
 from radpath.data.fingerprint import measure
 from radpath.data.location import Location
+from radpath.data.pixel_store import PixelStore
+from radpath.data.split import Split
 from radpath.models.backbones import build_backbone
+from radpath.models.classifier import Classifier
 from radpath.recipes.beginning import check_sizes, default_folder, new_run
 from radpath.recipes.experiment import Experiment, compose_experiment
 from radpath.recipes.gathering import (
@@ -19,13 +24,14 @@ from radpath.recipes.gathering import (
     run_name,
 )
 from radpath.recipes.planning import derive_plan, follow_wishes
-from radpath.recipes.running import normalise_stain, prepare_pixels
+from radpath.recipes.precision import measure_open
+from radpath.recipes.running import build_model, fitted_intensity, normalise_stain, prepare_pixels, sources_of
 from radpath.recipes.telling import say, say_findings, say_plan, say_rows
 from radpath.recipes.train import finish, start
 from radpath.reporting.content import Choice
 from radpath.run_folder import RunFolder
 from radpath.settings import flatten, override
-from radpath.training.device import require_device
+from radpath.training.device import require_device, settled
 
 
 def fit(
@@ -66,6 +72,7 @@ def fit(
         split, store = normalise_stain(experiment, split, store, folder)
         say_findings(split.manifest.findings)
         say("")
+        experiment, choices = _as_measured(experiment, split, store, choices)
         start(experiment, split, store, choices, folder=folder)
     return finish(experiment, split, folder, command=command)
 
@@ -94,6 +101,29 @@ def compose_wanted(given: Mapping[str, Any], assignments: list[str]) -> Experime
     """
     asked = flatten(override(given, assignments))
     return compose_experiment({**follow_wishes(asked).values, **given}, assignments)
+
+
+def _as_measured(
+    experiment: Experiment, split: Split, store: PixelStore, choices: Sequence[Choice]
+) -> tuple[Experiment, list[Choice]]:
+    """Measure what "auto" leaves open, and put what was found into the plan, so that it gives the same run again."""
+
+    def images(model: Classifier) -> ImageSource:
+        sides = sources_of(experiment, split, store, model, intensity=fitted_intensity(experiment, split, store))
+        return sides["train"]
+
+    found = measure_open(experiment, partial(build_model, experiment, split.classes), images)
+    if found is None:
+        return experiment, list(choices)
+    device = settled(experiment.device, precision=found.precision, memory_format=found.memory_format)
+    values = {"device.precision": device.precision, "device.memory_format": device.memory_format}
+    made = [
+        Choice(setting=choice.setting, value=values[choice.setting], reason=found.because.removeprefix("since "))
+        if choice.value == "auto" and choice.setting in values
+        else choice
+        for choice in choices
+    ]
+    return experiment.model_copy(update={"device": device}), made
 
 
 def choices_as_made(choices: Sequence[Choice], experiment: Experiment) -> list[Choice]:

@@ -3,6 +3,7 @@
 import polars as pl
 
 from radpath import files
+from radpath.data.manifest import Manifest
 from radpath.evaluation.cases import write_case_predictions
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import evaluate_with_cases
@@ -35,7 +36,8 @@ def evaluate_run(
     frozen = freeze(predictions, evaluation, settings)
     write_frozen(frozen, evaluation, folder)
     if characteristics is None and folder.manifest.is_file():
-        characteristics = characteristics_of(pl.read_parquet(folder.manifest))
+        known = Manifest.read(folder.manifest, images=experiment.data.images)
+        characteristics = characteristics_of(known.table)
     judged = Judged(
         predictions=predictions,
         evaluation=evaluation,

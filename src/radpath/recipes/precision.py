@@ -31,10 +31,20 @@ def measured_device(
     Raises:
         DeviceError: the device is not there, or its memory is too small.
     """
-    if is_settled(experiment.device):
+    found = measure_open(experiment, build, images)
+    if found is None:
         return experiment.device
-    found = _measure(experiment, build, images)
     return settled(experiment.device, precision=found.precision, memory_format=found.memory_format)
+
+
+def measure_open(
+    experiment: Experiment, build: Callable[[], Classifier], images: Callable[[Classifier], ImageSource]
+) -> MeasuredPrecision | None:
+    """Measure what the device's settings leave open, and tell it; None where they leave nothing open.
+
+    The arguments and errors are those of ``measured_device``.
+    """
+    return None if is_settled(experiment.device) else _measure(experiment, build, images)
 
 
 def _measure(

@@ -171,11 +171,14 @@ def read_stain(experiment: Experiment, folder: RunFolder) -> StainReference | No
 
 def record_intensity(experiment: Experiment, split: Split, store: PixelStore, folder: RunFolder) -> None:
     """Fit how levels become numbers on the training images, and write it down."""
+    files.write_json(folder.intensity, fitted_intensity(experiment, split, store).to_dict())
+
+
+def fitted_intensity(experiment: Experiment, split: Split, store: PixelStore) -> Intensity:
+    """Return how levels become numbers, as the training images say."""
     training = split.manifest.kept.filter(pl.col("split") == "train")["record_id"].to_list()
     pixels, known = experiment.pixels, store.statistics.of(store.index(training))
-    files.write_json(
-        folder.intensity, fit_intensity(pixels.intensity, pixels.intensity_scope, pixels.range, known).to_dict()
-    )
+    return fit_intensity(pixels.intensity, pixels.intensity_scope, pixels.range, known)
 
 
 def read_intensity(folder: RunFolder) -> Intensity:
