@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from radpath.errors import SettingsError
 from radpath.evaluation.comparison_results import ComparedModel, Comparison, Difference, marks
 from radpath.evaluation.estimates import Estimate
 
@@ -74,3 +75,10 @@ def test_of_two_with_the_same_value_the_first_is_the_best() -> None:
     same = [difference("A", "B", 0.0, p_value=1.0, metric="roc_auc")]
     first, second = marks(comparison({"A": 0.9, "B": 0.9}, same))
     assert (first.is_best, second.is_tied) == (True, True)
+
+
+def test_a_metric_of_which_neither_end_is_better_names_no_best() -> None:
+    name = "chance_calibration_error"
+    same = [difference("A", "B", 0.1, p_value=1.0, metric=name)]
+    with pytest.raises(SettingsError, match="names no best model; name another metric first"):
+        marks(comparison({"A": 0.2, "B": 0.1}, same, metric=name))

@@ -142,6 +142,23 @@ def test_the_positive_class_is_the_rarer_one_in_training(make_predictions: MakeP
     assert evaluate(without_train, QUICK).positive_class == "benign"
 
 
+def test_without_a_training_side_validation_chooses_the_positive_class_and_never_the_test_side(
+    make_predictions: MakePredictions,
+) -> None:
+    predictions = make_predictions()
+    rows = [row for row, side in enumerate(predictions.sides) if side != "train"]
+    truth = tuple(
+        "benign" if predictions.sides[row] == "validation" and place % 4 == 0 else "malignant"
+        for place, row in enumerate(rows)
+    )
+    texts = {name: tuple(getattr(predictions, name)[row] for row in rows) for name in ("record_ids", "cases", "sides")}
+    alone = dataclasses.replace(predictions, **texts, truth=truth, probabilities=predictions.probabilities[rows])
+    assert evaluate(alone, EvaluationSettings(replicates=100)).positive_class == "benign"
+    swapped = tuple("benign" if alone.sides[row] == "test" else name for row, name in enumerate(truth))
+    of_swapped = dataclasses.replace(alone, truth=swapped)
+    assert evaluate(of_swapped, EvaluationSettings(replicates=100)).positive_class == "benign"
+
+
 def test_of_two_equally_common_classes_the_second_is_positive(make_predictions: MakePredictions) -> None:
     predictions = make_predictions()
     truth = tuple(predictions.classes[row % 2] for row in range(len(predictions)))
@@ -176,11 +193,12 @@ def test_a_threshold_set_by_hand_decides_and_no_rule_chooses(make_predictions: M
     assert (evaluation.threshold.value, evaluation.threshold.rule) == (0.3, "given")
     assert evaluation.by_case is not None
     assert evaluation.by_case.numbers.threshold is not None
-    assert evaluation.by_case.numbers.threshold.value == 0.3
+    # It is of images: pooled cases have another scale, so that validation cases choose theirs.
+    assert evaluation.by_case.numbers.threshold.rule == "youden"
     assert Evaluation.from_dict(json.loads(json.dumps(evaluation.to_dict()))) == evaluation
 
 
-def test_a_majority_is_more_than_half_whatever_threshold_decides_images(make_predictions: MakePredictions) -> None:
+def test_a_majority_is_half_or_more_whatever_threshold_decides_images(make_predictions: MakePredictions) -> None:
     wanted = EvaluationSettings(threshold=0.3, replicates=100, cases=CaseSettings(rule="majority"))
     by_case = evaluate(make_predictions(), wanted).by_case
     assert by_case is not None

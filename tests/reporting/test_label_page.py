@@ -1,5 +1,6 @@
 """The report of several labels an image."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from radpath.evaluation.evaluate import EvaluationSettings
 from radpath.evaluation.label_evaluation import evaluate_labels
 from radpath.evaluation.label_predictions import LabelPredictions
 from radpath.records import SIDES
-from radpath.reporting.blocks import Folded, Table
+from radpath.reporting.blocks import Bullets, Folded, Paragraph, Section, Table
 from radpath.reporting.label_figures import CURVES_A_FIGURE, curve_figures
 from radpath.reporting.label_page import LabelReport, label_sections, render_label_report, write_label_report
 
@@ -60,6 +61,30 @@ def test_the_page_and_its_files_are_written_and_texts_are_escaped(report: LabelR
 
 def test_the_same_content_gives_the_same_bytes(report: LabelReport) -> None:
     assert render_label_report(report, label_sections(report)) == render_label_report(report, label_sections(report))
+
+
+def text_of(section: Section) -> str:
+    return " ".join(item for block in section.blocks if isinstance(block, Bullets) for item in block.items)
+
+
+def test_how_intervals_were_found_is_that_of_the_labels(report: LabelReport) -> None:
+    results = next(section for section in label_sections(report) if section.anchor == "results")
+    (table,) = (block for block in results.blocks if isinstance(block, Table) and block.name == "labels")
+    assert "Newcombe for a ROC AUC of 0 or 1, Wilson for shares, percentiles of 100 bootstrap" in table.caption
+    assert "need not sum to 1" in next(block.text for block in results.blocks if isinstance(block, Paragraph))
+
+
+def test_without_a_test_side_the_limits_say_so_and_how_well_the_rarest_label_is_known(report: LabelReport) -> None:
+    limits = text_of(next(section for section in label_sections(report) if section.anchor == "limits"))
+    assert "There is no test side" not in limits
+    assert "is known to about plus or minus" in limits
+    made = report.predictions
+    sides = tuple("validation" if side == "test" else side for side in made.sides)
+    predictions = dataclasses.replace(made, sides=sides)
+    evaluation = evaluate_labels(predictions, EvaluationSettings(replicates=100))
+    without = dataclasses.replace(report, predictions=predictions, evaluation=evaluation)
+    told = text_of(next(section for section in label_sections(without) if section.anchor == "limits"))
+    assert "There is no test side. The results are of the validation side" in told
 
 
 def test_many_labels_have_several_figures_of_curves() -> None:

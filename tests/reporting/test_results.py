@@ -9,6 +9,7 @@ from radpath.reporting.content import ReportContent
 from radpath.reporting.results import (
     confusion_figure,
     intervals_figure,
+    lowest_end,
     operating_point,
     overall_estimates,
     pr_figure,
@@ -66,6 +67,14 @@ def test_the_intervals_show_undefined_metrics_as_words(one_sided: ReportContent)
     words = words_of(intervals_figure(one_sided.evaluation))
     assert "undefined" in words
     assert "nan" not in words
+
+
+def test_the_intervals_start_below_0_where_a_number_does(two_classes: ReportContent) -> None:
+    rows = overall_estimates(two_classes.evaluation.sides["test"].estimates, "malignant")
+    positive = [dataclasses.replace(row, value=0.5, low=0.4, high=0.6) for row in rows]
+    assert lowest_end(positive) == 0
+    assert lowest_end([*positive, dataclasses.replace(rows[0], value=-0.1, low=-0.3, high=0.1)]) == -0.3
+    assert lowest_end([dataclasses.replace(rows[0], value=-0.1, low=None, high=None)]) == -0.1
 
 
 def test_the_operating_point_agrees_with_the_confusion_matrix(two_classes: ReportContent) -> None:

@@ -107,7 +107,8 @@ def test_how_images_became_cases_is_told(two_classes: ReportContent) -> None:
     assert case_sentence(machine) == (
         "A support vector machine looked at the 25 highest probabilities of each case. The images of each stain were "
         "taken by themselves first. It learned from 7 cases (train and validation), and each of them was scored by "
-        "machines that were trained without it. 1 case with labels of several classes left out."
+        "machines that were trained without it, of a kind that was chosen with it. 1 case with labels of several "
+        "classes left out."
     )
     assert set(CASE_RULES) == set(get_args(CaseRule)) - {"none"}
 

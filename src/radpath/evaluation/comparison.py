@@ -22,7 +22,7 @@ from radpath.evaluation.comparison_differences import (
     differences_of,
 )
 from radpath.evaluation.comparison_joining import require_comparable, with_classes_in_order
-from radpath.evaluation.comparison_results import ComparedModel, Comparison
+from radpath.evaluation.comparison_results import ComparedModel, Comparison, require_a_best
 from radpath.evaluation.estimates import Estimate, Unit
 from radpath.evaluation.estimating import IntervalPlan, joined_estimate, resampled_intervals
 from radpath.evaluation.intervals import IntervalMethod, resample_cases
@@ -83,12 +83,14 @@ def compare(
     Raises:
         LeakError: a case that judges one model is one that another learned from.
         DataError: the models were judged on different images, or these have no labels or are of one case.
-        SettingsError: a metric is unknown, or has no single value for these classes.
+        SettingsError: a metric is unknown, or has no single value for these classes; or neither high nor low values of
+            the first are better.
     """
     names = tuple(one.name for one in contenders)
     samples = _joined(contenders, side, positive_class)
     sample, set_to = samples[0], metric_settings or MetricSettings()
     columns = [_column_of(sample, metric) for metric in metrics]
+    require_a_best(metrics[0])
     num_tests = len(columns) * math.comb(len(names), 2)
     enough = max(replicates, math.ceil(round(_RESAMPLES_A_TEST * num_tests / (1 - confidence), 6)))
     weights = _weights(sample, enough, generator_for(seed, "bootstrap", side), stratified=stratified)

@@ -7,6 +7,7 @@ several models. A number that does not exist is ``None`` with a note.
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from radpath.errors import SettingsError
 from radpath.evaluation.comparison_tests import AreaTest, DecisionTest
 from radpath.evaluation.estimates import Estimate, Unit
 from radpath.evaluation.metrics import METRICS
@@ -127,13 +128,17 @@ def marks(comparison: Comparison, metric: str | None = None) -> tuple[Mark, ...]
 
     The best has the best value on the very images that judge all: it was not named before. The correction is over all
     pairs, not only over those with the best, so whichever turned out best, the chance that any model is told from it by
-    accident stays below the level. Where two have the same best value, the first named is the best.
+    accident stays about at the level. Where two have the same best value, the first named is the best.
 
     Args:
         comparison: of the models.
         metric: one of its metrics; ``None`` for the first.
+
+    Raises:
+        SettingsError: neither high nor low values of the metric are better.
     """
     metric = metric or comparison.metrics[0]
+    require_a_best(metric)
     place = comparison.metrics.index(metric)
     values = {one.name: one.estimates[place].value for one in comparison.models}
     known = {name: value for name, value in values.items() if value is not None}
@@ -147,6 +152,18 @@ def marks(comparison: Comparison, metric: str | None = None) -> tuple[Mark, ...]
         to_best = comparison.difference(metric, best, name)
         found.append(Mark(name=name, is_best=False, is_tied=not to_best.is_clear, to_best=to_best))
     return tuple(found)
+
+
+def require_a_best(metric: str) -> None:
+    """Refuse a metric by which no model is the best.
+
+    Raises:
+        SettingsError: neither high nor low values of it are better.
+    """
+    if METRICS[metric].best == "neither":
+        raise SettingsError(
+            f"neither high nor low values of {metric} are better, so it names no best model; name another metric first"
+        )
 
 
 def _turned(one: Difference) -> Difference:

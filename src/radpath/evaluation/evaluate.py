@@ -50,13 +50,15 @@ class EvaluationSettings(Settings):
     """How predictions are turned into decisions and numbers."""
 
     positive_class: str | None = None
-    """The class that counts as positive where there are two; not set: the rarer one on the training side."""
+    """The class that counts as positive where there are two; not set: the rarer one on the training side, without one
+    on validation."""
     threshold_rule: ThresholdRule = "youden"
     """What the threshold of two classes shall do on validation. youden: the highest sensitivity + specificity;
     sensitivity, specificity: the share of operating_points, and the most of the other; cost: the cheapest decisions by
     its costs; f_beta: the highest F-beta, by its beta; half: the threshold is 0.5."""
     threshold: float | None = Field(default=None, ge=0, le=1)
-    """A threshold set by hand, which no rule then chooses; not set: threshold_rule chooses one."""
+    """A threshold of images set by hand, which no rule then chooses; not set: threshold_rule chooses one, as it always
+    does for cases."""
     confidence: float = Field(default=0.95, ge=0.5, lt=1)
     """Confidence of every interval, in [0.5, 1)."""
     interval: IntervalMethod = "analytic"
@@ -148,9 +150,10 @@ def evaluate_with_cases(
         return dataclasses.replace(by_image, warnings=(*by_image.warnings, warning)), None
     if cases is None:
         return by_image, None
-    # A majority is more than half; every other rule gives scores whose best cut validation has to tell.
+    # A majority is half or more, as 0.5 decides; every other rule gives scores whose best cut validation has to tell.
     half = {"threshold_rule": "half", "threshold": None}
-    of_cases = settings.model_copy(update=half if settings.cases.rule == "majority" else {})
+    # A threshold set by hand is of images: noisy_or of a hundred of them is near 1 whatever they show.
+    of_cases = settings.model_copy(update=half if settings.cases.rule == "majority" else {"threshold": None})
     numbers = _evaluate_units(
         cases.predictions, of_cases, positive_class=positive_class, threshold=case_threshold, unit="case"
     )
@@ -251,9 +254,13 @@ def require_fitting_classes(settings: EvaluationSettings, classes: tuple[str, ..
 
 
 def _rarer_class(predictions: Predictions) -> str:
-    """Return the class with fewer training images (fewer images at all without any); of two equal, the second."""
+    """Return the class with fewer images on the first side of ``SIDES`` that has labels; of two equal, the second.
+
+    The truth of the test side chooses nothing, unless it is all that there is.
+    """
     known = [(truth, side) for truth, side in zip(predictions.truth, predictions.sides, strict=True) if truth]
-    counts = Counter(truth for truth, side in known if side == "train") or Counter(truth for truth, _ in known)
+    first_side = next(one for one in SIDES if any(side == one for _, side in known))
+    counts = Counter(truth for truth, side in known if side == first_side)
     first, second = predictions.classes
     return first if counts[first] < counts[second] else second
 

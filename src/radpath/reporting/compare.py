@@ -276,8 +276,8 @@ def _method(content: CompareContent) -> Section:
     best = (
         f"Best: the model with the best {title} on these very images; it was not named before. The correction is over "
         f"all {counted(num_tests, 'test')}, of every pair in every metric, not only those with the best, so that "
-        f"whichever turned out best, the chance of calling any model worse by accident is about {level}, and more where "
-        f"few {unit}s tell the models apart."
+        f"whichever turned out best, the chance of calling any model worse by accident is about {level}, and more "
+        f"where few {unit}s tell the models apart."
     )
     bootstrap = (
         f"Intervals and p-values of differences: paired bootstrap, {comparison.replicates:,} resamples of whole cases, "

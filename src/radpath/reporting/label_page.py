@@ -8,6 +8,7 @@ import dataclasses
 from pathlib import Path
 
 from radpath import files
+from radpath.evaluation.cautions import limit_note
 from radpath.evaluation.label_evaluation import LabelEvaluation
 from radpath.evaluation.label_metrics import LABEL_METRICS
 from radpath.evaluation.label_predictions import LabelPredictions
@@ -18,7 +19,7 @@ from radpath.reporting.data_section import data_section, split_section
 from radpath.reporting.figures import facts_figures
 from radpath.reporting.label_figures import reported_label_side
 from radpath.reporting.label_section import labels_headline, labels_section
-from radpath.reporting.limits import STANDING, assumed_cases
+from radpath.reporting.limits import STANDING, assumed_cases, without_test_side
 from radpath.reporting.rendering import FOOTER, page_environment
 from radpath.reporting.table_files import write_drawings, write_tables
 from radpath.reporting.tables import Tile, number_of
@@ -54,7 +55,7 @@ def label_sections(content: LabelReport) -> tuple[Section, ...]:
         split_section(content) if known else None,
         training_section(content, figures),
         labels_section(content.evaluation, content.predictions),
-        section_of_limits((*assumed_cases(content), *content.limits, *STANDING)),
+        section_of_limits((*_weak_evidence(content), *assumed_cases(content), *content.limits, *STANDING)),
         reproduction_section(content),
     )
     return tuple(part for part in parts if part is not None)
@@ -68,6 +69,15 @@ def render_label_report(content: LabelReport, sections: tuple[Section, ...]) -> 
         footer=FOOTER, facts=_facts(content), headline=labels_headline(content.evaluation), tiles=_tiles(content),
         failed=[check for check in checks if check.outcome == "failed"], warnings=content.evaluation.warnings,
     )  # fmt: skip
+
+
+def _weak_evidence(content: LabelReport) -> tuple[str, ...]:
+    """Return what makes the numbers too good or too sure: no test side, and how well the rarest label can be known."""
+    evaluation = content.evaluation
+    reported = reported_label_side(evaluation).side
+    sides = [numbers.sides[reported] for numbers in evaluation.of_label.values() if reported in numbers.sides]
+    rarest = min(sides, key=lambda side: min(side.cases_per_class.values()))
+    return (*without_test_side(reported), limit_note(rarest, confidence=evaluation.confidence))
 
 
 def _facts(content: LabelReport) -> dict[str, str]:

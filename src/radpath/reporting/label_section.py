@@ -17,6 +17,7 @@ from radpath.reporting.wording import (
     SIDE_NAMES,
     case_sentence,
     estimate_text,
+    interval_sentence,
     percent,
     threshold_sentence,
 )
@@ -25,8 +26,8 @@ _SHOWN: Final = ("roc_auc", "average_precision", "sensitivity", "specificity", "
 _TITLES: Final = ("ROC AUC", "Average precision", "Sensitivity", "Specificity", "Precision", "F1")
 _NOTHING: Final = "–"  # noqa: RUF001 - a dash in a cell that stays empty
 _HOW: Final = (
-    "Each label is a question of its own: its probability is independent of the others', its threshold was chosen on "
-    "the validation side, and images of which it is not known are left out of its numbers."
+    "Each label is a question of its own: the probabilities of an image need not sum to 1, each label has its own "
+    "threshold, and images of which it is not known are left out of its numbers."
 )
 
 
@@ -80,7 +81,7 @@ def labels_table(evaluation: LabelEvaluation) -> Table:
         name="labels",
         caption=(
             f"Each label on the {SIDE_NAMES[side.side].lower()} side, with {percent(evaluation.confidence, 0)} "
-            f"intervals ({evaluation.replicates:,} bootstrap resamples of whole cases)."
+            f"intervals. {interval_sentence(*evaluation.of_label.values())}"
         ),
         columns=("Label", "With it", "Known", *_TITLES, "Threshold"),
         rows=tuple(_label_row(evaluation, name) for name in evaluation.names),

@@ -10,6 +10,7 @@ from scipy import stats
 from radpath.data.findings import counted
 from radpath.evaluation.cautions import limit_note
 from radpath.evaluation.estimates import SideEvaluation
+from radpath.records import Side
 from radpath.reporting.content import ReportContent, RunFacts
 from radpath.reporting.wording import SIDE_NAMES, percent, reported_sides
 
@@ -45,6 +46,17 @@ def derived_limits(content: ReportContent) -> tuple[str, ...]:
     return (*limits, *content.limits, *STANDING)
 
 
+def without_test_side(reported: Side) -> list[str]:
+    """Return that the results are too good, where the side that is reported first is no test side."""
+    if reported == "test":
+        return []
+    sentence = (
+        f"There is no test side. The results are of the {SIDE_NAMES[reported].lower()} side, which the model "
+        "or its threshold has seen, and are too good."
+    )
+    return [sentence]
+
+
 def _weak_evidence(content: ReportContent) -> list[str]:
     """Return what makes the numbers of the side that is reported first too good or too sure."""
     limits = [
@@ -53,11 +65,7 @@ def _weak_evidence(content: ReportContent) -> list[str]:
         if check.outcome == "failed"
     ]
     side = reported_sides(content.evaluation)[0]
-    if side.side != "test":
-        limits.append(
-            f"There is no test side. The results are of the {SIDE_NAMES[side.side].lower()} side, which the model "
-            "or its threshold has seen, and are too good."
-        )
+    limits += without_test_side(side.side)
     if content.split is None:
         limits.append("Nothing here could check that no image is on two sides: only predictions were given.")
     return [*limits, *assumed_cases(content)]

@@ -131,7 +131,7 @@ def intervals_figure(evaluation: Evaluation) -> str:
             if baseline is not None and baseline.value is not None:
                 axis.plot(baseline.value, position, label="Most frequent class", **_BASELINE)
         axis.set_yticks(range(len(rows)), labels)
-        axis.set(ylim=(len(rows) - 0.5, -0.5), xlim=(-0.01, 1.01))
+        axis.set(ylim=(len(rows) - 0.5, -0.5), xlim=(1.02 * lowest_end(rows) - 0.01, 1.01))
         axis.spines["left"].set_visible(False)
         axis.tick_params(axis="y", length=0)
         handles, names = axis.get_legend_handles_labels()
@@ -140,6 +140,11 @@ def intervals_figure(evaluation: Evaluation) -> str:
         title = f"Results with {percent(evaluation.confidence, 0)} intervals, {_side_name(evaluation)}"
         words = "; ".join(f"{label} {estimate_text(row)}" for label, row in zip(labels, rows, strict=True))
         return to_svg(figure, name="figure-intervals", title=title, description=f"{words}.")
+
+
+def lowest_end(rows: Sequence[Estimate]) -> float:
+    """Return where a scale up to 1 has to start: at 0, or lower for a coefficient, kappa or net benefit below it."""
+    return min([0.0, *(number for row in rows for number in (row.value, row.low) if number is not None)])
 
 
 def overall_estimates(estimates: Sequence[Estimate], positive_class: str | None) -> list[Estimate]:

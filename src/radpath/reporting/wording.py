@@ -68,9 +68,10 @@ def estimate_label(estimate: Estimate, positive_class: str | None) -> str:
     return f"{metric_label(estimate.metric, estimate.at)}, {estimate.of_class}"
 
 
-def interval_sentence(evaluation: Evaluation) -> str:
-    """Return how the intervals of the side reported first were found."""
-    kinds = dict.fromkeys(one.interval for one in reported_sides(evaluation)[0].estimates if one.interval)
+def interval_sentence(evaluation: Evaluation, *others_alike: Evaluation) -> str:
+    """Return how the intervals of the side reported first were found, there and in others with the same settings."""
+    sides = [reported_sides(one)[0] for one in (evaluation, *others_alike)]
+    kinds = {one.interval for side in sides for one in side.estimates if one.interval}
     draws = "resamples of whole cases" if not evaluation.stratified else "resamples of whole cases within each class"
     words = {
         "delong": "DeLong for the ROC AUC of a class",
@@ -161,7 +162,7 @@ def case_sentence(cases: CaseEvaluation) -> str:
         learned = " and ".join(cases.fitted_on)
         sentences.append(
             f"It learned from {counted(cases.num_fitted, 'case')} ({learned}), and each of them was scored by machines "
-            "that were trained without it."
+            "that were trained without it, of a kind that was chosen with it."
         )
     if cases.num_ambiguous:
         sentences.append(f"{counted(cases.num_ambiguous, 'case')} with labels of several classes left out.")
