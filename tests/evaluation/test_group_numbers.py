@@ -45,7 +45,9 @@ def test_stratified_resamples_are_those_of_the_evaluation(make_predictions: Make
     predictions = make_predictions(1, cases_per_side=60)
     sample, found = None, []
     for stratified in (False, True):
-        settings = EvaluationSettings(replicates=200, positive_class="malignant", stratified=stratified)
+        settings = EvaluationSettings(
+            replicates=200, positive_class="malignant", stratified=stratified, interval="percentile"
+        )
         evaluation = evaluate(predictions, settings)
         sample = take_sample(predictions, "test", positive_class="malignant", threshold=evaluation.threshold)
         ((_, estimates),) = numbers_of_parts(sample, [np.ones(len(sample), dtype=bool)], "test", evaluation, 5)

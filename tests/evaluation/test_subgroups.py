@@ -128,6 +128,11 @@ def test_all_images_together_have_the_numbers_of_the_evaluation(found: Subgroups
     area = side.find("roc_auc", "malignant")
     assert area is not None
     assert found.whole.estimates[0].value == area.value
+    for one in found.whole.estimates:
+        overall = side.find(one.metric, None if one.metric == "accuracy" else "malignant")
+        assert overall is not None
+        assert overall.interval in {"delong", "wilson"}
+        assert (one.low, one.high) == pytest.approx((overall.low, overall.high), abs=1e-12)
     assert all(one.difference is None for one in found.whole.estimates)
 
 

@@ -12,9 +12,10 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from radpath.evaluation.analytic import metric_interval
 from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.group_differences import Difference, difference_of_areas, difference_of_shares, shares_of
-from radpath.evaluation.intervals import percentile_interval, resample_cases
+from radpath.evaluation.intervals import Interval, percentile_interval, resample_cases
 from radpath.evaluation.metrics import METRICS, columns_of, values_under
 from radpath.evaluation.sample import Sample
 from radpath.evaluation.undefined import number_or_none
@@ -121,7 +122,7 @@ def _estimate(
             metric=metric, value=None, low=None, high=None, difference=None, difference_low=None, difference_high=None,
             p_value=None, p_adjusted=None, note=why_not or f"undefined: {undefined_when}",
         )  # fmt: skip
-    interval = percentile_interval(own[1:].copy(), confidence=evaluation.confidence, undefined_when=undefined_when)
+    interval = _interval(metric, parts[0], own[1:], evaluation)
     comparable = _too_few(metric, parts[1], positive, min_cases) is None and number_or_none(others[0]) is not None
     found = _difference(metric, parts, evaluation.confidence) if comparable else None
     return GroupEstimate(
@@ -136,6 +137,19 @@ def _estimate(
         p_adjusted=None,
         note=interval.note,
         difference_note=None if found is None else found.note,
+    )
+
+
+def _interval(
+    metric: str, part: Sample, resampled: Float64[np.ndarray, " replicates"], evaluation: Evaluation
+) -> Interval:
+    """Return the interval of a group's number: by formula where the evaluation's are and there is one."""
+    of_class = None if METRICS[metric].scope == "whole" else evaluation.positive_class
+    column = next(one for one in columns_of(part, [metric]) if one.of_class == of_class)
+    confidence = evaluation.confidence
+    found = metric_interval(part, column, confidence=confidence) if evaluation.interval == "analytic" else None
+    return found or percentile_interval(
+        resampled.copy(), confidence=confidence, undefined_when=METRICS[metric].undefined_when
     )
 
 
