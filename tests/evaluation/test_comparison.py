@@ -101,7 +101,9 @@ def test_a_model_has_the_intervals_of_its_own_report(make_predictions: MakePredi
     found = compare(pair, metrics=metrics, positive_class="malignant", interval=method).models[0].estimates
     assert [one.metric for one in found] == metrics
     for one in found:
-        assert dataclasses.astuple(one) == pytest.approx(dataclasses.astuple(own.find(one.metric, one.of_class)))
+        told = own.find(one.metric, one.of_class)
+        assert told is not None
+        assert dataclasses.astuple(one) == pytest.approx(dataclasses.astuple(told))
 
 
 def test_a_model_is_not_told_from_itself(make_predictions: MakePredictions) -> None:

@@ -140,7 +140,8 @@ def sign_flip_p(differences: Float64[np.ndarray, " cases"]) -> float | None:
     if len(sizes) >= FEW_DISCORDANT:
         return None
     sizes = sizes / sizes.max(initial=1e-300)
-    sums, chances = np.zeros(1), np.ones(1)
+    sums: np.ndarray = np.zeros(1)
+    chances: np.ndarray = np.ones(1)
     for size in sizes:
         # Sums that differ by rounding alone are one.
         sums, place = np.unique(np.round(np.concatenate([sums - size, sums + size]), 9), return_inverse=True)
