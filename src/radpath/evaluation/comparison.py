@@ -89,17 +89,14 @@ def compare(
     names = tuple(one.name for one in contenders)
     samples = _joined(contenders, side, positive_class)
     sample, set_to = samples[0], metric_settings or MetricSettings()
-    columns = [_column_of(sample, metric) for metric in metrics]
-    require_a_best(metrics[0])
+    columns = _columns_of(sample, metrics)
     num_tests = len(columns) * math.comb(len(names), 2)
     enough = max(replicates, math.ceil(round(_RESAMPLES_A_TEST * num_tests / (1 - confidence), 6)))
     weights = _weights(sample, enough, generator_for(seed, "bootstrap", side), stratified=stratified)
     values, resampled = _resample(samples, columns, set_to, weights, replicates=enough)
     plan = IntervalPlan(method=interval, confidence=confidence, replicates=enough, stratified=stratified)
-    estimates = [
-        _estimates(samples[place], columns, values[place], resampled[:, place], plan=plan, metric_settings=set_to)
-        for place, _ in enumerate(contenders)
-    ]
+    own = zip(samples, values, resampled.swapaxes(0, 1), strict=True)
+    estimates = [_estimates(*one, columns=columns, plan=plan, metric_settings=set_to) for one in own]
     return Comparison(
         side=side,
         unit=unit,
@@ -168,6 +165,13 @@ def _samples(contenders: Sequence[Contender], side: Side, positive_class: str | 
     ]
 
 
+def _columns_of(sample: Sample, metrics: Sequence[str]) -> list[Column]:
+    """Return the one number of each metric, of which the first must name a best."""
+    columns = [_column_of(sample, metric) for metric in metrics]
+    require_a_best(metrics[0])
+    return columns
+
+
 def _column_of(sample: Sample, metric: str) -> Column:
     """Return the one number of a metric: of the positive class where there is one, else of all classes together."""
     if metric not in METRICS:
@@ -222,10 +226,10 @@ def _resample(
 
 def _estimates(
     sample: Sample,
-    columns: Sequence[Column],
     values: Float64[np.ndarray, " metrics"],
     resampled: Float64[np.ndarray, "replicates metrics"],
     *,
+    columns: Sequence[Column],
     plan: IntervalPlan,
     metric_settings: MetricSettings,
 ) -> tuple[Estimate, ...]:
