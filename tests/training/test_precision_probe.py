@@ -112,6 +112,24 @@ def test_both_formats_are_measured_where_both_are_open(
     }  # fmt: skip
 
 
+def test_a_way_that_is_many_times_slower_is_tried_once(
+    make_model: ModelMaker, bright_and_dark: SourceMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, halves, plain = [0.0], list[bool](), Classifier.features
+
+    def slow(model: Classifier, *inputs: torch.Tensor) -> torch.Tensor:
+        halves.append(torch.is_autocast_enabled("cpu"))
+        now[0] += 5.0 if halves[-1] else 1.0
+        return plain(model, *inputs)
+
+    monkeypatch.setattr("radpath.training.precision_probe.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr(Classifier, "features", slow)
+    found = choose_precision(CPU, make_model, lambda _: bright_and_dark(4), num_thawed=0, seconds=3.0)
+    assert halves == [False, True, False, False, False]
+    assert (found.precision, found.rounds) == ("32-true", 3)
+    assert found.images_per_second["bf16-mixed, channels_last"] == pytest.approx(4 / 5)
+
+
 def test_a_precision_that_is_given_stays_while_formats_are_measured(
     make_model: ModelMaker, bright_and_dark: SourceMaker
 ) -> None:

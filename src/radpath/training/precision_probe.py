@@ -36,7 +36,9 @@ _HALF: Final[Precision] = "bf16-mixed"
 _LAST: Final[MemoryFormat] = "channels_last"
 _SECONDS: Final = 3.0
 _MOST_ROUNDS: Final = 15
-_MOST_IMAGES_ON_CPU: Final = 16  # more take longer there, and each as long
+_MOST_IMAGES_ON_CPU: Final = 8  # more take longer there, and each as long
+_HOPELESS: Final = 4.0
+"""A way that takes so many times the shortest first step is not measured again; first steps may be twice as slow."""
 
 Way = tuple[Precision, MemoryFormat]
 """How a network computes."""
@@ -106,7 +108,7 @@ def choose_precision(
     with explained_memory_errors():
         times = _in_turn(model, _step_of(model, batch), ways, settings=one, seconds=seconds)
     rates = {way: len(batch.images) / statistics.median(values) for way, values in times.items()}
-    return decide(rates, rounds=len(times[ways[0]]))
+    return decide(rates, rounds=max(len(values) for values in times.values()))
 
 
 def _open_ways(settings: DeviceSettings) -> list[Way]:
@@ -196,12 +198,14 @@ def _in_turn(
 ) -> dict[Way, list[float]]:
     """Return the seconds that a step took in each way, by round."""
     times: dict[Way, list[float]] = {way: [] for way in ways}
+    first: dict[Way, float] = {}
     device = next(model.parameters()).device
     ends = float("inf")
     for number in range(_MOST_ROUNDS + 1):
         if number > 1 and time.perf_counter() >= ends:
             break
-        for way, values in times.items():
+        hopeless = {way for way, seconds_taken in first.items() if seconds_taken > _HOPELESS * min(first.values())}
+        for way in [way for way in ways if way not in hopeless]:
             precision, memory_format = way
             arrange(model, settings.model_copy(update={"memory_format": memory_format, "compile": False}))
             began = time.perf_counter()
@@ -210,7 +214,9 @@ def _in_turn(
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             if number:
-                values.append(time.perf_counter() - began)
+                times[way].append(time.perf_counter() - began)
+            else:
+                first[way] = time.perf_counter() - began
         if number == 0:
             ends = time.perf_counter() + seconds
-    return times
+    return {way: values or [first[way]] for way, values in times.items()}
