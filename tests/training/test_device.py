@@ -170,6 +170,7 @@ def test_a_memory_format_changes_where_numbers_lie_and_no_number(make_model: Mod
 
 @pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.slow  # the compiler takes half a minute and more
+@pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated:DeprecationWarning")  # of PyTorch's own translator
 @pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="needs a C++ compiler")
 def test_a_translated_network_learns_what_the_written_one_learns() -> None:
     network = ModelSettings(backbone="simple_cnn", weights="none", norm_statistics="batch")
