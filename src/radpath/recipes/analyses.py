@@ -107,6 +107,8 @@ def _decision_curve(judged: Judged) -> DecisionCurve | None:
 EXPLANATION: Final = Analysis(
     name="explanation", result=Explanations, assess=None, section=explanation_section, pictures=picture_names
 )
+DRIFT: Final = Analysis(name="drift", result=Drift, assess=None, section=drift_section)
+ROBUSTNESS: Final = Analysis(name="robustness", result=Robustness, assess=None, section=robustness_section)
 
 ANALYSES: Final[tuple[Analysis, ...]] = (
     Analysis(
@@ -122,8 +124,8 @@ ANALYSES: Final[tuple[Analysis, ...]] = (
     ),
     Analysis(name="decision_curve", result=DecisionCurve, assess=_decision_curve, section=decision_curve_section),
     Analysis(name="subgroups", result=Subgroups, assess=_subgroups, section=subgroups_section),
-    Analysis(name="drift", result=Drift, assess=None, section=drift_section),
-    Analysis(name="robustness", result=Robustness, assess=None, section=robustness_section),
+    DRIFT,
+    ROBUSTNESS,
     EXPLANATION,
 )
 

@@ -114,7 +114,7 @@ def explain(
     device = with_precision_of_run(experiment, folder).device
     # Maps are made one by one, and in 32 bits: gradients of single images are small.
     alone = device.model_copy(update={"num_devices": 1, "precision": "32-true"})
-    sanity = on_devices(alone, partial(_explain, task, check))
+    sanity = on_devices(alone, partial(_explain, task, check=check))
     rows = _rows_of(task)
     _tell(task, rows, sanity)
     if new is None and out is None:
@@ -197,7 +197,7 @@ def _only(manifest: Manifest, wanted: Sequence[Wanted]) -> Manifest:
     return manifest.replace(manifest.kept.filter(pl.col("record_id").is_in(names)))
 
 
-def _explain(task: _Task, check: bool, fabric: Fabric) -> Sanity | None:  # noqa: FBT001 - the last that is known before a device is
+def _explain(task: _Task, fabric: Fabric, *, check: bool) -> Sanity | None:
     """Write the maps that are not there yet, and look whether they depend on the model."""
     stain = read_stain(task.experiment, task.folder)
     manifest, store = prepare_pixels(task.experiment, task.manifest, task.folder, stain=stain)

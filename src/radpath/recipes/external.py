@@ -25,7 +25,7 @@ from radpath.evaluation.estimates import Evaluation
 from radpath.evaluation.evaluate import EvaluationSettings, evaluate_with_cases
 from radpath.evaluation.label_predictions import has_several_labels
 from radpath.evaluation.predictions import Predictions, read_predictions, write_predictions
-from radpath.recipes.analyses import ANALYSES, Judged, analyse, read_sections, write_analysis
+from radpath.recipes.analyses import DRIFT, Judged, analyse, read_sections, write_analysis
 from radpath.recipes.characteristics import characteristics_of, levels_of
 from radpath.recipes.ensemble import read_ensemble
 from radpath.recipes.environment import describe_environment
@@ -109,7 +109,7 @@ def _refuse_label_sets(folder: RunFolder) -> None:
     if has_several_labels(folder.predictions):
         raise SettingsError(
             f"{folder.root}: its images have several labels each, and external validation judges one class an image; "
-            "use radpath predict, and evaluate the table that it writes"
+            "add case, split and truth:LABEL columns to the table of radpath predict, and evaluate that"
         )
 
 
@@ -205,7 +205,7 @@ def judge_frozen(
         settings=settings.drift,
         seed=settings.seed,
     )
-    write_analysis(next(one for one in ANALYSES if one.name == "drift"), drift, target.root)
+    write_analysis(DRIFT, drift, target.root)
     return evaluation
 
 

@@ -26,7 +26,7 @@ from radpath.errors import SettingsError
 from radpath.evaluation.predictions import Predictions
 from radpath.evaluation.robustness import Dose, Robustness, assess_robustness
 from radpath.progress import track
-from radpath.recipes.analyses import ANALYSES, write_analysis
+from radpath.recipes.analyses import ROBUSTNESS, write_analysis
 from radpath.recipes.experiment import Experiment, read_experiment
 from radpath.recipes.members import open_member
 from radpath.recipes.portions import Portions
@@ -81,7 +81,7 @@ def assess_run(run: Path, *, side: Side = "test", assignments: Sequence[str] = (
     seen = on_devices(device, partial(_see_spoilt, experiment, folder, clean, portions))
     spoilt = {job: seen[number] for number, job in enumerate(_JOBS)}
     found = assess_robustness(clean, spoilt, _DOSES, member.evaluation, side=side, model=member.model_digest)
-    write_analysis(next(one for one in ANALYSES if one.result is Robustness), found, folder.root)
+    write_analysis(ROBUSTNESS, found, folder.root)
     write_run_report(experiment, folder)
     shutil.rmtree(keep, ignore_errors=True)
     _tell(found)

@@ -56,7 +56,7 @@ class MeasuredPrecision:
     images_per_second: Mapping[str, float]
     """Median by precision and memory format, "32-true, contiguous"; empty where nothing was measured."""
     rounds: int
-    """How often each was measured, in turn."""
+    """How often each was measured, in turn; one that was hopeless at first was tried once."""
 
     def sentence(self) -> str:
         """Return the choice for the terminal."""
